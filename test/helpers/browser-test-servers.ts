@@ -1,0 +1,15 @@
+/** Real servers that browser tests talk to; each part adds its own starter to this one visible list. */
+const STARTERS: Readonly<Record<string, () => Promise<{ address: string; close(): Promise<void> }>>> = {};
+
+/** Starts them all on loopback, on free ports. */
+export const startTestServers = async (): Promise<{ addresses: Record<string, string>; close(): Promise<void> }> => {
+  const started = await Promise.all(
+    Object.entries(STARTERS).map(async ([name, start]) => [name, await start()] as const),
+  );
+  return {
+    addresses: Object.fromEntries(started.map(([name, server]) => [name, server.address])),
+    close: async () => {
+      await Promise.all(started.map(([, server]) => server.close()));
+    },
+  };
+};

@@ -1,0 +1,5 @@
+describe('the browser test runner', () => {
+  it('runs TypeScript in a real browser', () => {
+    if (!('customElements' in globalThis)) throw new Error('no browser');
+  });
+});
