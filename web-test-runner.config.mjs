@@ -1,7 +1,9 @@
 // Runs test/**/*.browser.ts in a real Chromium. Each file is bundled as it is asked for, so that CommonJS packages work too.
+import { defaultReporter } from '@web/test-runner';
 import { chromeLauncher } from '@web/test-runner-chrome';
 import * as esbuild from 'esbuild';
 import { browserPath, BROWSER_ARGUMENTS } from './scripts/browser.mjs';
+import { browserTestReporter } from './scripts/browser-test-reporter.mjs';
 import { esbuildPlugins } from './scripts/esbuild-plugins.mjs';
 import { startTestServers } from './test/helpers/browser-test-servers.ts';
 
@@ -24,7 +26,10 @@ const bundle = async (file) => {
 
 let servers;
 
+const reporters = process.env.LIVELEAF_TEST_REPORTER === 'plain' ? [browserTestReporter()] : [defaultReporter()];
+
 export default {
+  reporters,
   files: (process.env.LIVELEAF_BROWSER_TESTS ?? 'test/**/*.browser.ts').split(','),
   rootDir: import.meta.dirname,
   concurrency: 1,
