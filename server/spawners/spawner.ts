@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../../sdk/contract/index.ts';
-import type { BuiltEnvironment } from '../builders/builder.ts';
+import type { ErrorCode, ErrorDetail } from '../../sdk/contract/index.ts';
+import type { BuildStatus, BuiltEnvironment } from '../builders/builder.ts';
 import type { Content, ContentSource } from '../content/content.ts';
 import type { PlannedEnvironment } from '../environments/plan.ts';
 
@@ -24,6 +24,17 @@ export interface SessionSeed {
   /** The lines of the fetching phase, kept so that a resumed stream shows the same ones. */
   readonly fetchLog: readonly string[];
   readonly createdAt: number;
+  /** What the builder said when the launch was planned: tells this launch's own build from earlier ones. */
+  readonly environmentBefore?: { readonly state: BuildStatus['state']; readonly generation?: string };
+}
+
+/** Why a launch has no session. */
+export interface SessionError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly logTail?: readonly string[];
+  readonly detail?: ErrorDetail;
+  readonly retryAfterMs?: number;
 }
 
 /** The hub's record of one session; the launch is this record. Written in one atomic step each time. */
@@ -37,7 +48,7 @@ export interface SessionRecord extends SessionSeed {
   /** Generation of the environment in use, once known: its folder is not evicted meanwhile. */
   readonly environmentGeneration?: string;
   readonly kernelSession?: { readonly id: string; readonly name: string };
-  readonly error?: { readonly code: ErrorCode; readonly message: string; readonly logTail?: readonly string[] };
+  readonly error?: SessionError;
   /** When the record of a failed or ended launch may be removed. */
   readonly removeAt?: number;
   /** What was claimed for it: a running server and kernel, a running server, or nothing. */
