@@ -1,26 +1,113 @@
-import type { ReceivedEvent, RepoSpec } from './contract/index.ts';
-import type { Server } from './kernel.ts';
+import { BinderhubLaunch } from './binderhub-launch.ts';
+import { parseRepoSpec, repoSpec, RepoSpecError, type RepoSpec } from './contract/index.ts';
+import { LiveleafError } from './errors.ts';
+import { HubClient } from './hub-client.ts';
+import { hubKind, type HubKind } from './hub-kind.ts';
+import { LaunchProgress } from './launch-progress.ts';
+import type { Launch, LaunchFunction, LaunchOptions } from './launch-types.ts';
+import { LiveleafLaunch } from './liveleaf-launch.ts';
+import { globalWorld, type World } from './world.ts';
 
-export interface LaunchOptions {
-  /** The hub's address; a page on the web needs https. */
-  readonly hub: string;
-  /** Which protocol the hub speaks; default `auto`: ours where `/versions` says so, else BinderHub's. */
-  readonly api?: 'auto' | 'liveleaf' | 'binderhub';
-  readonly kernel?: string;
-  readonly path?: string;
-  readonly profile?: string;
-  /** Stops waiting; the launch goes on. */
-  readonly signal?: AbortSignal;
+export type { Launch, LaunchFunction, LaunchOptions } from './launch-types.ts';
+
+const checkedSpec = (spec: RepoSpec | string): RepoSpec => {
+  try {
+    return typeof spec === 'string' ? parseRepoSpec(spec) : repoSpec(spec.provider, spec.repo, spec.ref);
+  } catch (error) {
+    if (error instanceof RepoSpecError) throw new LiveleafError('bad_spec', error.message, { cause: error });
+    throw error;
+  }
+};
+
+const asError = (error: unknown): LiveleafError =>
+  LiveleafError.isInstance(error)
+    ? error
+    : new LiveleafError('internal', `The launch failed in the page itself: ${String(error)}`, { cause: error });
+
+/** One launch from its first request on; `kinds` remembers across launches which protocol a hub speaks. */
+class LaunchUnderWay implements Launch {
+  readonly #progress: LaunchProgress;
+  readonly #world: World;
+  readonly #kinds: Map<string, HubKind>;
+  readonly #hub: string;
+  #kind: HubKind = 'liveleaf';
+  #driver: LiveleafLaunch | BinderhubLaunch | undefined;
+
+  constructor(world: World, kinds: Map<string, HubKind>, spec: RepoSpec | string, options: LaunchOptions) {
+    this.#world = world;
+    this.#kinds = kinds;
+    this.#hub = options.hub;
+    this.#progress = new LaunchProgress(() => (this.#kind === 'liveleaf' ? 'liveleaf' : 'jupyter'));
+    const { signal } = options;
+    const onAbort = () => this.#progress.abandon(signal?.reason);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort);
+    void this.#run(spec, options).finally(() => signal?.removeEventListener('abort', onAbort));
+  }
+
+  get server() {
+    return this.#progress.server;
+  }
+
+  [Symbol.asyncIterator]() {
+    return this.#progress.events[Symbol.asyncIterator]();
+  }
+
+  onConnection(listener: (state: 'open' | 'reconnecting', attempt: number) => void): () => void {
+    return this.#progress.onConnection(listener);
+  }
+
+  async cancel(): Promise<void> {
+    if (this.#driver instanceof LiveleafLaunch) {
+      const hub = new HubClient(this.#world, this.#hub, new AbortController().signal, () => undefined);
+      await this.#driver.cancel(hub).finally(() => hub.dispose());
+    }
+    this.#progress.fail(new LiveleafError('cancelled', 'The launch was cancelled.'));
+  }
+
+  async #run(spec: RepoSpec | string, options: LaunchOptions): Promise<void> {
+    let hub: HubClient | undefined;
+    try {
+      const checked = checkedSpec(spec);
+      const onRetry = (attempt: number) => this.#progress.setConnection('reconnecting', attempt);
+      hub = new HubClient(this.#world, options.hub, this.#progress.over, onRetry);
+      this.#kind = await this.#kindOf(hub, options.api ?? 'auto');
+      if (this.#progress.ended) return;
+      this.#driver =
+        this.#kind === 'liveleaf'
+          ? new LiveleafLaunch(hub, this.#progress, checked, options)
+          : new BinderhubLaunch(hub, this.#progress, checked);
+      await this.#driver.run();
+    } catch (error) {
+      this.#progress.fail(asError(error));
+    } finally {
+      hub?.dispose();
+    }
+  }
+
+  async #kindOf(hub: HubClient, api: NonNullable<LaunchOptions['api']>): Promise<HubKind> {
+    const known = api === 'auto' ? this.#kinds.get(hub.address) : api;
+    if (known) return known;
+    const kind = await hubKind(hub);
+    this.#kinds.set(hub.address, kind);
+    return kind;
+  }
 }
 
-/** A launch under way: iterate it once for its events, await `server` for its end. */
-export interface Launch extends AsyncIterable<ReceivedEvent> {
-  /** Rejects with LiveleafError. Handled inside, so that a caller that only iterates gets no unhandled rejection. */
-  readonly server: Promise<Server>;
-  /** Calls back when the stream is cut and when it goes on. Returns how to stop. */
-  onConnection(listener: (state: 'open' | 'reconnecting', attempt: number) => void): () => void;
-  /** Stops the launch itself, on the hub. */
-  cancel(): Promise<void>;
-}
+/** Makes a `launch` that lives in the given world. */
+export const createLaunch = (world: World): LaunchFunction => {
+  const kinds = new Map<string, HubKind>();
+  return (spec, options) => new LaunchUnderWay(world, kinds, spec, options);
+};
 
-export type LaunchFunction = (spec: RepoSpec | string, options: LaunchOptions) => Launch;
+/**
+ * Asks a hub for a repository's environment and a server that runs it.
+ * Never throws: a bad spec, an unreachable hub and a failed build all arrive as the one `failed` event and as the
+ * rejection of `server`.
+ *
+ * @example
+ * const running = launch('gh/binder-examples/requirements/HEAD', { hub: 'https://mybinder.org' });
+ * for await (const event of running) console.log(event.phase);
+ * const server = await running.server;
+ */
+export const launch: LaunchFunction = /* @__PURE__ */ createLaunch(/* @__PURE__ */ globalWorld());
