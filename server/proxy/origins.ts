@@ -49,7 +49,7 @@ export const createOriginPolicy = ({ origins, hosts }: OriginPolicyOptions): Ori
     );
   };
   return {
-    check: ({ host, origin }) => {
+    check: ({ host, origin }): OriginVerdict => {
       const hostAllowed = host !== undefined && isHost(host);
       if (origin === undefined) return { hostAllowed, origin: 'missing', headers: { vary: 'Origin' }, preflight: {} };
       if (!any && !allowed.has(origin))

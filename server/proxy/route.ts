@@ -18,8 +18,7 @@ export interface ProxyRoute {
 export type RouteRefusal = 'too_long' | 'malformed' | 'not_a_session' | 'outside' | 'private';
 
 export type RouteResult =
-  | { readonly ok: true; readonly route: ProxyRoute }
-  | { readonly ok: false; readonly refusal: RouteRefusal };
+  { readonly ok: true; readonly route: ProxyRoute } | { readonly ok: false; readonly refusal: RouteRefusal };
 
 /** Longest request target in characters. */
 export const MAX_TARGET_LENGTH = 8192;

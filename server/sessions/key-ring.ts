@@ -44,7 +44,12 @@ export const keyRing = (keys: readonly Key[]): KeyRing => {
   const hmac = (purpose: string, parts: readonly string[], keyId = newest.id) => {
     const secret = secrets.get(keyId);
     // JSON keeps the borders between the parts, so that no two lists of parts give the same message.
-    return secret && createHmac('sha256', secret).update(JSON.stringify([purpose, ...parts])).digest();
+    return (
+      secret &&
+      createHmac('sha256', secret)
+        .update(JSON.stringify([purpose, ...parts]))
+        .digest()
+    );
   };
   return { newestId: newest.id, hmac: hmac as KeyRing['hmac'] };
 };
