@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { HubError } from '../errors.ts';
 import type { ChannelReader, EventChannel } from './event-channel.ts';
 import { formatRetry, HEARTBEAT } from './sse-format.ts';
@@ -20,7 +20,7 @@ export interface OpenStream<Item> {
   readonly address: string;
   readonly channel: EventChannel<Item>;
   readonly lacks: (item: Item) => boolean;
-  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers: OutgoingHttpHeaders;
   /** Written before everything else. */
   readonly opening: string;
   /** Whether comments and hints of event streams may be sent; default true. */
@@ -34,7 +34,15 @@ export interface OpenStream<Item> {
 
 const isLoopback = (address: string): boolean => /^(?:::ffff:)?127\.|^::1$/.test(address);
 
-class Stream<Item> implements ChannelReader<Item> {
+/** A stream as it is kept, whatever it carries. */
+interface KeptStream {
+  readonly response: ServerResponse;
+  readonly open: Pick<OpenStream<unknown>, 'address' | 'sse' | 'drains'>;
+  stalledBeats: number;
+  ending: boolean;
+}
+
+class Stream<Item> implements ChannelReader<Item>, KeptStream {
   readonly lacks: (item: Item) => boolean;
   readonly response: ServerResponse;
   readonly open: OpenStream<Item>;
@@ -61,7 +69,7 @@ class Stream<Item> implements ChannelReader<Item> {
 
 /** Every open stream of the hub: their limits, their heartbeat and their end. */
 export class EventStreams {
-  readonly #streams = new Set<Stream<never>>();
+  readonly #streams = new Set<KeptStream>();
   readonly #perAddress = new Map<string, number>();
   readonly #options: Required<EventStreamsOptions>;
   #heartbeat: NodeJS.Timeout | undefined;
@@ -87,11 +95,11 @@ export class EventStreams {
     this.#admit(open.address);
     const { response, channel } = open;
     const stream = new Stream(open);
-    this.#streams.add(stream as Stream<never>);
+    this.#streams.add(stream);
     this.#perAddress.set(open.address, (this.#perAddress.get(open.address) ?? 0) + 1);
     response.once('close', () => {
       channel.detach(stream);
-      this.#forget(stream as Stream<never>);
+      this.#forget(stream);
       open.onClose?.();
     });
     response.on('drain', () => {
@@ -100,7 +108,7 @@ export class EventStreams {
     });
     // A client that goes away in the middle of a write is no news.
     response.on('error', () => undefined);
-    response.writeHead(200, { ...open.headers });
+    response.writeHead(200, open.headers);
     response.write(open.opening);
     this.#heartbeat ??= setInterval(() => this.#beat(), this.#options.heartbeatMs).unref();
     channel.attach(stream);
@@ -112,7 +120,7 @@ export class EventStreams {
    */
   async close(drainMs = 0): Promise<void> {
     this.#closed = true;
-    const cut = (stream: Stream<never>) => {
+    const cut = (stream: KeptStream) => {
       if (stream.response.writableEnded) return;
       if (stream.open.sse ?? true) stream.response.write(formatRetry(2_000));
       stream.response.end();
@@ -143,7 +151,7 @@ export class EventStreams {
       );
   }
 
-  #forget(stream: Stream<never>): void {
+  #forget(stream: KeptStream): void {
     if (!this.#streams.delete(stream)) return;
     const { address } = stream.open;
     const left = (this.#perAddress.get(address) ?? 1) - 1;
