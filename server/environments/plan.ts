@@ -7,13 +7,20 @@ export interface PythonPlan {
   readonly install:
     | { readonly from: 'nothing' }
     /** Requirements with every include followed; `origin` maps a line back to its file and line for error messages. */
-    | { readonly from: 'requirements'; readonly lines: readonly RequirementLine[]; readonly options: readonly string[] }
+    | {
+        readonly from: 'requirements';
+        readonly lines: readonly RequirementLine[];
+        readonly constraints?: readonly RequirementLine[];
+        readonly options: readonly string[];
+      }
     /** A lock file of uv, taken as it is. */
     | { readonly from: 'uv-lock'; readonly pyproject: string; readonly lock: string; readonly requiresPython?: string };
   /** The commit, where the repository's own code is installed (a build system, `-e .`); else absent. */
   readonly ownCode?: { readonly commit: string; readonly subfolder: string };
   /** Versions of what does the work, so that a new one makes a new environment. */
   readonly tools: { readonly uv: string; readonly format: number };
+  /** The owner's package indexes where they are not uv's default, without user names and passwords. */
+  readonly indexes?: readonly string[];
   readonly platform: string;
 }
 
