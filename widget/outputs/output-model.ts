@@ -23,7 +23,7 @@ export const createOutputModel = (limits: Partial<OutputLimits> = {}): OutputMod
   const change = (next: typeof state): void => {
     const changed = next.outputs !== state.outputs;
     state = next;
-    if (changed) for (const listener of [...listeners]) listener();
+    if (changed) for (const listener of listeners) listener();
   };
   return {
     apply: (message) => change(reduceOutputs(state, message)),
