@@ -1,0 +1,99 @@
+// Builds dist/: for pages (the loader, lazy chunks, one file) and for npm users and Node (one file per module).
+import { cpSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import commonjs from '@rollup/plugin-commonjs';
+import json from '@rollup/plugin-json';
+import nodeResolve from '@rollup/plugin-node-resolve';
+import replace from '@rollup/plugin-replace';
+import terser from '@rollup/plugin-terser';
+import esbuild from 'rollup-plugin-esbuild';
+import minifyTemplateLiterals from 'rollup-plugin-minify-template-literals';
+import { checkedChunks } from './scripts/checked-chunks.mjs';
+import { jupyterlabCut } from './scripts/jupyterlab-cut.mjs';
+
+const root = import.meta.dirname;
+const chunks = checkedChunks(root);
+
+const compile = () =>
+  esbuild({
+    target: 'es2022',
+    tsconfig: false,
+    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false, verbatimModuleSyntax: true } },
+  });
+
+const forPages = (...first) => [
+  jupyterlabCut.rollup(),
+  nodeResolve({ browser: true, preferBuiltins: false, exportConditions: ['production', 'browser'] }),
+  commonjs(),
+  json(),
+  replace({ preventAssignment: true, values: { 'process.env.NODE_ENV': '"production"' } }),
+  compile(),
+  minifyTemplateLiterals(),
+  ...first,
+  terser({ ecma: 2022, module: true, compress: { passes: 3 }, format: { comments: false } }),
+];
+
+/** The first chunk and all that it loads, checked by hash. */
+const firstChunk = {
+  input: { live: 'widget/activate.ts' },
+  // Lets the other chunks import from the first, rather than from a third that both share.
+  preserveEntrySignatures: 'allow-extension',
+  output: {
+    dir: 'dist',
+    format: 'es',
+    entryFileNames: 'chunks/[name]-[hash].js',
+    chunkFileNames: 'chunks/[name]-[hash].js',
+  },
+  plugins: [...forPages(chunks.wrapImports()), chunks.fillTable()],
+};
+
+const loader = (input, file, format) => ({
+  input,
+  output: { file, format, ...(format === 'iife' ? { name: undefined } : {}), inlineDynamicImports: true },
+  plugins: forPages(chunks.fillFirst()),
+});
+
+export const browserBuilds = [
+  firstChunk,
+  loader('widget/loader-classic.ts', 'dist/liveleaf.js', 'iife'),
+  loader('widget/loader-module.ts', 'dist/liveleaf.mjs', 'es'),
+  loader('widget/loader-all.ts', 'dist/liveleaf.all.js', 'iife'),
+];
+
+const ENTRIES = [
+  'sdk/index.ts',
+  'sdk/contract/index.ts',
+  'widget/index.ts',
+  'widget/define.ts',
+  'server/main.ts',
+  'server/index.ts',
+].filter((entry) => existsSync(join(root, entry)));
+
+/** Modules as they are, packages left to npm. */
+export const nodeBuild = {
+  input: ENTRIES,
+  external: (id) => !id.startsWith('.') && !id.startsWith('/') && !id.startsWith('\0'),
+  output: {
+    dir: 'dist',
+    format: 'es',
+    preserveModules: true,
+    preserveModulesRoot: root,
+    entryFileNames: '[name].js',
+    sourcemap: true,
+    banner: ({ facadeModuleId }) => (facadeModuleId?.endsWith('/server/main.ts') ? '#!/usr/bin/env node' : ''),
+  },
+  plugins: [
+    nodeResolve({ extensions: ['.ts', '.mjs', '.js'] }),
+    json(),
+    compile(),
+    {
+      name: 'python-beside-server',
+      writeBundle: () => {
+        const filter = (path) => !/__pycache__|\.pyc$/.test(path);
+        cpSync(join(root, 'server/python'), join(root, 'dist/server/python'), { recursive: true, filter });
+      },
+    },
+  ],
+};
+
+export default [...browserBuilds, nodeBuild];

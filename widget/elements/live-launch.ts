@@ -1,0 +1,57 @@
+import { css, html, LitElement } from 'lit';
+import { pageOf } from '../context.ts';
+import { themeStyle } from '../styles.ts';
+import type { LivePage } from './live-page.ts';
+
+/**
+ * Buttons for the whole page: run every cell, stop, restart the kernel, restart and run all.
+ *
+ * @csspart button - each of the buttons
+ * @slot - the words on the button that runs all; default `Run all`
+ */
+export class LiveLaunch extends LitElement {
+  static override styles = [
+    themeStyle,
+    css`
+      :host {
+        display: inline-flex;
+        flex-wrap: wrap;
+        gap: 6px;
+        font: 500 13px/1.5 var(--_font);
+      }
+    `,
+  ];
+  #page: LivePage | undefined;
+  #stop: (() => void) | undefined;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#page = pageOf(this);
+    this.#stop = this.#page?.controller.subscribe(() => this.requestUpdate());
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#stop?.();
+  }
+
+  protected override render(): unknown {
+    const page = this.#page;
+    if (!page) return html`<slot></slot>`;
+    const { controller } = page;
+    const launching = controller.session.kind === 'launching';
+    const busy = controller.busy || launching;
+    const runAll = (event: Event): void => {
+      page.statusCell = this;
+      controller.runAll(event.isTrusted);
+    };
+    return html`<button class="plain" part="button" ?disabled=${busy} @click=${runAll}><slot>Run all</slot></button>
+      <button class="plain" part="button" ?hidden=${!busy} @click=${() => controller.stop()}>
+        ${launching ? 'Cancel' : 'Stop'}
+      </button>
+      <span ?hidden=${controller.session.kind !== 'live'}>
+        <button class="plain" part="button" @click=${() => controller.restart()}>Restart</button>
+        <button class="plain" part="button" @click=${() => controller.restart(true)}>Restart and run all</button>
+      </span>`;
+  }
+}

@@ -1,0 +1,12 @@
+export * from './context.ts';
+export * from './controller.ts';
+export * from './elements/live-cell.ts';
+export * from './elements/live-launch.ts';
+export * from './elements/live-output.ts';
+export * from './elements/live-page.ts';
+export * from './elements/live-status.ts';
+export * from './events.ts';
+export type * from './launch-progress.ts';
+export type * from './page/config.ts';
+export type * from './parts.ts';
+export type * from './run-queue.ts';

@@ -1,0 +1,169 @@
+import { BASE_STYLE } from './base-style.ts';
+import { awaitsHydration, hostOf, isLight, type CellElement } from './page/attach.ts';
+import { DEFAULT_CELLS } from './page/config.ts';
+import { THEBE_BLOCKS } from './page/thebe-blocks.ts';
+
+/** What the loader hands to the first chunk. */
+export interface Loaded {
+  readonly script: HTMLScriptElement | null;
+  /** Where this script came from. */
+  readonly url: string;
+  /** Cells by their blocks. */
+  readonly cells: ReadonlyMap<Element, CellElement>;
+  /** Looks for cells again; with a selector, for those from now on. */
+  scan(selector?: string): void;
+}
+
+/** What the first chunk exports. */
+export interface FirstChunk {
+  /** Takes over the cells; a second time does nothing. With a cell: its Run button was pressed. */
+  activate(loaded: Loaded, cell?: CellElement, trusted?: boolean): Promise<void>;
+}
+
+const FLAG = Symbol.for('liveleaf.loader');
+const HIDDEN = 'display:none!important}';
+
+const sheetOf = (text: string): CSSStyleSheet => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(text);
+  return sheet;
+};
+
+/**
+ * Finds cells and draws their Run buttons; `load` brings the first chunk, `preload` only its file.
+ * The first loader of a page wins, a second does nothing.
+ */
+export const startLoader = (
+  script: HTMLScriptElement | null,
+  url: string,
+  load: () => Promise<FirstChunk>,
+  preload: () => unknown,
+): void => {
+  const page = window as unknown as Record<symbol, unknown>;
+  if (page[FLAG]) return;
+  page[FLAG] = 1;
+  const cells = new Map<Element, CellElement>();
+  const base = sheetOf(BASE_STYLE);
+  const hidden = sheetOf(`:host{${HIDDEN}`);
+  let wanted: string | undefined;
+  let settled = false;
+  let planned = false;
+
+  const activate = async (cell?: CellElement, trusted?: boolean): Promise<void> =>
+    (await load()).activate(loaded, cell, trusted);
+
+  /** The button of a cell whose class is still to come. */
+  const draw = (cell: CellElement): void => {
+    const root = cell.attachShadow({ mode: 'open' });
+    const row = document.createElement('div');
+    const button = document.createElement('button');
+    row.className = 'row';
+    button.className = 'run';
+    button.textContent = 'Run';
+    button.onpointerenter = button.onfocus = preload;
+    button.onclick = async ({ isTrusted }) => {
+      // A synthetic click launches only on a Thebe page, and before anything is loaded no kernel can exist.
+      if (!isTrusted && !document.querySelector(THEBE_BLOCKS)) return;
+      button.ariaBusy = 'true';
+      try {
+        await activate(cell, isTrusted);
+      } catch {
+        button.ariaBusy = null;
+        button.textContent = 'Not loaded. Try again';
+      }
+    };
+    row.append(button);
+    root.append(document.createElement('slot'), row);
+    root.adoptedStyleSheets = [base];
+  };
+
+  /** Puts a cell beside its block without changing what the author wrote; undefined where it must wait. */
+  const place = (block: Element): CellElement | undefined => {
+    if (block.tagName === 'LIVE-CELL') return block as CellElement;
+    const host = hostOf(block);
+    const there = host?.shadowRoot;
+    const cell = (there?.querySelector('live-cell') ?? document.createElement('live-cell')) as CellElement;
+    if (host && !there) {
+      const root = host.attachShadow({ mode: 'open' });
+      root.append(document.createElement('slot'), cell);
+      if (block.matches('[data-hidden]')) root.adoptedStyleSheets = [hidden];
+      cell.host = host;
+    } else if (!cell.isConnected) {
+      if (!settled && awaitsHydration(block)) return undefined;
+      block.after(cell);
+    }
+    return cell;
+  };
+
+  const scan = (selector?: string): void => {
+    planned = false;
+    wanted = selector ?? wanted;
+    const query =
+      wanted ??
+      script?.dataset['cells'] ??
+      document.querySelector('live-page')?.getAttribute('cells') ??
+      (document.querySelector(THEBE_BLOCKS) ? '[data-executable]' : DEFAULT_CELLS);
+    let heading = '';
+    let number = 0;
+    for (const [block, cell] of cells) {
+      if (block.isConnected) continue;
+      if (!cell.host && cell !== block) cell.remove();
+      cells.delete(block);
+    }
+    for (const block of document.querySelectorAll(`${query},live-cell,h1,h2,h3,h4,h5,h6`)) {
+      if (/^H\d/.test(block.tagName)) heading = block.textContent.replace(/\s*[¶#]?\s*$/, '');
+      else if (!block.parentElement?.closest(`${query},live-cell`) && ((block as CellElement).block ?? block) === block) {
+        const cell = cells.get(block) ?? place(block);
+        if (!cell) continue;
+        cells.set(block, cell);
+        cell.block = block;
+        if (!block.matches('[data-hidden]')) {
+          if (!cell.shadowRoot && !customElements.get('live-cell')) draw(cell);
+          cell.name = `code ${++number}${heading && `, ${heading}`}`;
+          cell.shadowRoot?.querySelector('.run')?.setAttribute('aria-label', `Run ${cell.name}`);
+        }
+      }
+    }
+    // First read everything, then write: one layout, however many cells.
+    const looks = [...cells].map(([block, cell]) => {
+      const below = getComputedStyle(cell.host ?? cell).overflow;
+      return [cell, isLight(getComputedStyle(cell).color), getComputedStyle(block).marginBottom, below] as const;
+    });
+    for (const [cell, light, margin, overflow] of looks) {
+      const theme = script?.dataset['theme'];
+      cell.scheme = /light|dark/.test(theme!) ? theme : light ? 'dark' : 'light';
+      const row = cell.shadowRoot?.querySelector<HTMLElement>('.row');
+      row?.style.setProperty('color-scheme', cell.scheme!);
+      row?.style.setProperty('top', `-${margin}`);
+      row?.classList.toggle('in', overflow !== 'visible');
+    }
+  };
+
+  const plan = (): void => {
+    if (!planned) requestAnimationFrame(() => scan());
+    planned = true;
+  };
+
+  const loaded: Loaded = { script, url, cells, scan };
+
+  const begin = (): void => {
+    document.adoptedStyleSheets.push(sheetOf(`[data-hidden]:has(+live-cell){${HIDDEN}`));
+    scan();
+    const observer = new MutationObserver(plan);
+    observer.observe(document, { childList: true, subtree: true });
+    for (const root of [document.documentElement, document.body]) observer.observe(root, { attributes: true });
+    matchMedia('(prefers-color-scheme:dark)').onchange = plan;
+    const settle = (): void => {
+      setTimeout(() => {
+        settled = true;
+        plan();
+      }, 3e3);
+    };
+    if (document.readyState === 'complete') settle();
+    else addEventListener('load', settle);
+    // What a Thebe page may expect without a click is known to the first chunk alone.
+    if (document.querySelector(THEBE_BLOCKS)) void activate().catch(() => 0);
+  };
+  if (document.readyState === 'loading') addEventListener('DOMContentLoaded', begin);
+  else begin();
+};

@@ -1,0 +1,16 @@
+import { launch } from '../sdk/launch.ts';
+import type { PageParts } from './parts.ts';
+
+/** The SDK as a page uses it; the kernel's half is loaded when a server is there. */
+export const sdkParts = (): PageParts => ({
+  launch,
+  connectKernel: async (server, { name, path }) => {
+    const { connectJupyterKernel } = await import('../sdk/jupyter-kernel.ts');
+    return connectJupyterKernel(server, {
+      ...(name === undefined ? {} : { kernelName: name }),
+      ...(path === undefined ? {} : { path }),
+    });
+  },
+  savedServers: () => ({ load: () => Promise.resolve(undefined), save: () => undefined, forget: () => undefined }),
+  now: () => performance.now(),
+});

@@ -1,0 +1,37 @@
+import type { LiveOutput } from './elements/live-output.ts';
+import type { OutputModel } from './outputs/output-model.ts';
+
+const CAN_HOST = 'article,aside,blockquote,div,footer,header,main,nav,p,section,span';
+
+/** Shows a model's outputs where the author keeps stored ones, which stay in the document as they are. */
+export const showIn = (stored: Element, model: OutputModel, scheme: string | undefined): void => {
+  const output = document.createElement('live-output') as LiveOutput;
+  const input = document.createElement('div');
+  input.className = 'input';
+  output.model = model;
+  for (const part of [output, input]) part.style.colorScheme = scheme ?? '';
+  if (stored.matches(CAN_HOST) && !stored.shadowRoot) {
+    // Without a slot the author's nodes are not drawn.
+    stored.attachShadow({ mode: 'open' }).append(output, input);
+  } else {
+    (stored as HTMLElement).hidden = true;
+    stored.after(output);
+  }
+};
+
+let besides: CSSStyleSheet | undefined;
+
+/** Hides or shows the author's code without touching it: through the slot it stands in, or by its place before the cell. */
+export const hideSlotted = (cell: HTMLElement, host: Element | undefined, hide: boolean): void => {
+  for (const root of [host?.shadowRoot, cell.shadowRoot]) {
+    const slot = root?.querySelector('slot');
+    if (slot) slot.style.display = hide ? 'none' : '';
+  }
+  if (host) return;
+  if (!besides) {
+    besides = new CSSStyleSheet();
+    besides.replaceSync(':has(+live-cell[editing]){display:none!important}');
+    document.adoptedStyleSheets.push(besides);
+  }
+  cell.toggleAttribute('editing', hide);
+};

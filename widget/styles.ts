@@ -1,0 +1,279 @@
+import { css, unsafeCSS } from 'lit';
+import { BASE_STYLE } from './base-style.ts';
+
+/** Colours and type of everything that we draw. Each can be set by the page through its `--live-…` property. */
+export const themeStyle = css`
+  :host {
+    --_text: var(--live-text, light-dark(#24292f, #e6e9ed));
+    --_quiet: var(--live-muted, light-dark(#5c6570, #a3abb6));
+    --_border: var(--live-border, light-dark(#d5d9df, #444b55));
+    --_surface: var(--live-surface, light-dark(#f7f8fa, #22272e));
+    --_accent: var(--live-accent, light-dark(#1a7f4b, #4cc38a));
+    --_error: var(--live-error, light-dark(#b42318, #ff8a80));
+    --_font: var(--live-font, system-ui, sans-serif);
+    --_mono: var(--live-font-mono, ui-monospace, 'SFMono-Regular', Menlo, Consolas, monospace);
+  }
+  button {
+    font: inherit;
+  }
+  .plain {
+    padding: 3px 8px;
+    color: var(--_text);
+    background: none;
+    border: 1px solid var(--_border);
+    border-radius: 6px;
+    cursor: pointer;
+  }
+  .plain:hover {
+    border-color: currentColor;
+  }
+  .plain:focus-visible,
+  summary:focus-visible {
+    outline: 2px solid var(--_accent);
+    outline-offset: 2px;
+  }
+  .plain:disabled {
+    opacity: 0.5;
+    cursor: default;
+  }
+  [hidden] {
+    display: none !important;
+  }
+`;
+
+/** A cell: the row on the lower edge of the code, and what stands below it. */
+export const cellStyle = css`
+  ${unsafeCSS(BASE_STYLE)}
+  .cell {
+    color: var(--_text);
+  }
+  .stop::before {
+    width: 8px;
+    height: 8px;
+    clip-path: none;
+    border-radius: 1px;
+    background: var(--_error);
+  }
+  .more {
+    position: absolute;
+    right: 92px;
+    translate: 0 -50%;
+    box-sizing: border-box;
+    width: 28px;
+    height: 28px;
+    padding: 0;
+    color: var(--live-button-color, var(--_text));
+    background: var(--live-button-background, light-dark(#fff, #262b33));
+    border: 1px solid var(--_border);
+    border-radius: 14px;
+    cursor: pointer;
+    letter-spacing: 1px;
+  }
+  .in .more {
+    translate: 0 calc(-100% - 8px);
+  }
+  .more:hover {
+    border-color: currentColor;
+  }
+  .more:focus-visible {
+    outline: 2px solid var(--_accent);
+    outline-offset: 2px;
+  }
+  .menu {
+    position: absolute;
+    right: 12px;
+    top: 20px;
+    z-index: 2;
+    display: grid;
+    padding: 4px;
+    background: light-dark(#fff, #262b33);
+    border: 1px solid var(--_border);
+    border-radius: 8px;
+    box-shadow: 0 6px 20px rgb(0 0 0 / 15%);
+  }
+  .menu button {
+    padding: 8px 12px;
+    text-align: start;
+    color: inherit;
+    background: none;
+    border: 0;
+    border-radius: 5px;
+    cursor: pointer;
+  }
+  .menu button:hover,
+  .menu button:focus-visible {
+    outline: none;
+    background: color-mix(in srgb, currentColor 10%, transparent);
+  }
+  .below {
+    position: relative;
+    box-sizing: border-box;
+    min-height: calc(24px + 3lh);
+    padding-top: 24px;
+    font: 14px/1.5 var(--_font);
+  }
+  .below.elsewhere {
+    min-height: 24px;
+  }
+  .mark {
+    position: absolute;
+    top: 5px;
+    inset-inline-start: 2px;
+    display: flex;
+    gap: 6px;
+    align-items: center;
+    font-size: 12px;
+    line-height: 16px;
+    color: var(--_quiet);
+    font-variant-numeric: tabular-nums;
+  }
+  .mark::before {
+    content: '';
+    box-sizing: border-box;
+    width: 9px;
+    height: 9px;
+    border-radius: 50%;
+  }
+  .queued::before {
+    border: 1.5px solid var(--_quiet);
+  }
+  .running::before {
+    background: var(--_accent);
+    animation: breathe 1.4s ease-in-out infinite alternate;
+  }
+  .done::before {
+    width: 5px;
+    height: 9px;
+    margin: -3px 2px 0 2px;
+    border: solid var(--_accent);
+    border-width: 0 1.5px 1.5px 0;
+    border-radius: 0;
+    rotate: 45deg;
+  }
+  .failed {
+    color: var(--_error);
+  }
+  .failed::before {
+    background: var(--_error);
+    border-radius: 2px;
+    rotate: 45deg;
+    scale: 0.8;
+  }
+  .stopped::before {
+    background: var(--_quiet);
+    border-radius: 1px;
+    scale: 0.8;
+  }
+  .elsewhere live-status {
+    position: absolute;
+    inset: 24px 0 auto;
+    z-index: 1;
+  }
+  @keyframes breathe {
+    to {
+      opacity: 0.25;
+    }
+  }
+  @media (prefers-reduced-motion: reduce) {
+    .running::before {
+      animation: none;
+    }
+  }
+  @media print {
+    .row {
+      display: none;
+    }
+  }
+`;
+
+/** How a launch is shown. */
+export const statusStyle = css`
+  :host {
+    display: block;
+    font: 14px/1.5 var(--_font);
+    color: var(--_text);
+  }
+  .panel {
+    padding: 10px 12px;
+    background: var(--_surface);
+    border: 1px solid var(--_border);
+    border-radius: 8px;
+    text-align: start;
+  }
+  .failed {
+    border-inline-start: 3px solid var(--_error);
+  }
+  .head {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 4px 8px;
+    align-items: center;
+  }
+  .words {
+    flex: 1 1 12em;
+    min-width: 0;
+    overflow-wrap: anywhere;
+  }
+  .quiet {
+    color: var(--_quiet);
+    font-variant-numeric: tabular-nums;
+  }
+  .steps {
+    display: flex;
+    gap: 4px;
+    margin: 9px 0 0;
+    padding: 0;
+    list-style: none;
+  }
+  .steps li {
+    flex: 1;
+    height: 3px;
+    overflow: hidden;
+    background: var(--_border);
+    border-radius: 2px;
+    color: transparent;
+    font-size: 0;
+  }
+  .steps .past {
+    background: var(--_accent);
+  }
+  .steps .now {
+    background: linear-gradient(90deg, var(--_accent) 50%, var(--_border) 50%) 100% / 200%;
+    animation: flow 1.6s linear infinite;
+  }
+  .failed .steps .now {
+    background: var(--_error);
+    animation: none;
+  }
+  .log {
+    max-height: 16lh;
+    margin: 10px 0 0;
+    padding: 8px 10px;
+    overflow: auto;
+    font: 12px/1.5 var(--_mono);
+    white-space: pre-wrap;
+    overflow-wrap: anywhere;
+    background: light-dark(#fff, #1a1e24);
+    border: 1px solid var(--_border);
+    border-radius: 6px;
+  }
+  .log:focus-visible {
+    outline: 2px solid var(--_accent);
+  }
+  code {
+    font: 12px/1.5 var(--_mono);
+  }
+  @keyframes flow {
+    from {
+      background-position: 100% 0;
+    }
+    to {
+      background-position: -100% 0;
+    }
+  }
+  @media (prefers-reduced-motion: reduce) {
+    .steps .now {
+      animation: none;
+    }
+  }
+`;
