@@ -104,6 +104,7 @@ export const createWebSocketProxy = (parts: {
       from.resume();
     });
     to.once('close', () => clearTimeout(stall));
+    from.resume();
   };
 
   /** Joins both sockets until one is gone; then both are. */
