@@ -62,3 +62,15 @@ export const pause = (
     if (signal?.aborted) onAbort();
     else signal?.addEventListener('abort', onAbort);
   });
+
+/** Rejects with `late` where a promise has not settled in time. */
+export const withDeadline = <T>(
+  world: Pick<World, 'setTimeout' | 'clearTimeout'>,
+  promise: Promise<T>,
+  deadlineMs: number,
+  late: Error,
+): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const timer = world.setTimeout(() => reject(late), deadlineMs);
+    promise.then(resolve, reject).finally(() => world.clearTimeout(timer));
+  });

@@ -1,0 +1,312 @@
+import type { ConnectKernelOptions } from './connect-kernel.ts';
+import { LiveleafError } from './errors.ts';
+import { wrapComm, type ServicesComm } from './jupyter-comm.ts';
+import { JupyterExecution, type JupyterMessage } from './jupyter-execution.ts';
+import { withDeadline } from './backoff.ts';
+import { findOrStartKernel, insistOnJupyter, whyKernelGone } from './jupyter-rest.ts';
+import type {
+  Comm,
+  CompletionResult,
+  ExecuteOptions,
+  Execution,
+  KernelConnection,
+  MimeBundle,
+  Server,
+} from './kernel.ts';
+import type { KernelSockets } from './kernel-socket.ts';
+import { KernelState } from './kernel-state.ts';
+import { controlQuestion, createServicesKernel, type QuietKernel } from './services-kernel.ts';
+import { SilenceWatch } from './silence-watch.ts';
+import { globalWorld, type World } from './world.ts';
+
+const OPEN_DEADLINE_MS = 90_000;
+const RESTART_DEADLINE_MS = 60_000;
+const ASK_AGAIN_MS = 5_000;
+const REPLY_DEADLINE_MS = 30_000;
+const PROBE_DEADLINE_MS = 5_000;
+
+const dead = (message: string): LiveleafError => new LiveleafError('kernel_dead', message);
+
+/** Our kernel connection over that of @jupyterlab/services. */
+class JupyterKernel implements KernelConnection {
+  readonly id: string;
+  readonly name: string;
+  readonly #world: World;
+  readonly #server: Server;
+  readonly #inner: QuietKernel;
+  readonly #sockets: KernelSockets;
+  readonly #state: KernelState;
+  readonly #runs: JupyterRuns;
+  readonly #comms = new Set<{ end(): void }>();
+  readonly #probes = new Set<string>();
+  readonly #watch: SilenceWatch;
+  readonly #stopWaking: () => void;
+  #restartedOn = 0;
+  #isOwnRestart = false;
+  #testing: Promise<void> | undefined;
+
+  constructor(world: World, server: Server, kernel: { readonly id: string; readonly name: string }, clientId?: string) {
+    this.id = kernel.id;
+    this.name = kernel.name;
+    this.#world = world;
+    this.#server = server;
+    this.#state = new KernelState(world);
+    this.#runs = new JupyterRuns(world);
+    this.#watch = new SilenceWatch(world, () => void this.#test());
+    const { kernel: inner, sockets } = createServicesKernel({
+      world,
+      server,
+      kernel,
+      clientId,
+      whyGone: () => whyKernelGone(world, server, kernel.id),
+      onGone: (error) => this.#close('dead', error as LiveleafError),
+      onSent: (message) => this.#runs.sent(message, this.#sockets.count),
+    });
+    this.#inner = inner;
+    this.#sockets = sockets;
+    this.#inner.anyMessage.connect((_, { msg, direction }) => {
+      if (direction === 'recv') this.#received(msg as unknown as JupyterMessage);
+    });
+    this.#inner.statusChanged.connect((_, status) => this.#onInnerStatus(status));
+    this.#inner.connectionStatusChanged.connect((_, status) => {
+      this.#state.setConnected(status === 'connected');
+    });
+    this.#stopWaking = world.onWake(() => void this.#test());
+  }
+
+  get clientId() {
+    return this.#inner.clientId;
+  }
+
+  get status() {
+    return this.#state.status;
+  }
+
+  onStatus(...[listener]: Parameters<KernelConnection['onStatus']>): () => void {
+    return this.#state.onStatus(listener);
+  }
+
+  /** Resolves once the socket is open; rejects with the reason why it will never be. */
+  opened(signal?: AbortSignal): Promise<void> {
+    const late = new LiveleafError('offline', 'The kernel did not answer in time; try again.');
+    return this.#state.until(
+      (status) => !['connecting', 'disconnected'].includes(status),
+      OPEN_DEADLINE_MS,
+      late,
+      signal,
+    );
+  }
+
+  execute(code: string, options: ExecuteOptions = {}): Execution {
+    const { onInput, stopOnError = true, silent = false } = options;
+    let onEnd = (): void => undefined;
+    const execution = new JupyterExecution(onInput, () => onEnd());
+    if (this.#state.cause) {
+      execution.fail(this.#cancelReason());
+      return execution;
+    }
+    const future = this.#inner.requestExecute({
+      code,
+      silent,
+      store_history: !silent,
+      allow_stdin: onInput !== undefined,
+      stop_on_error: stopOnError,
+    });
+    const id = future.msg.header.msg_id;
+    onEnd = () => this.#runs.remove(id);
+    this.#runs.add(id, { execution, cancel: () => future.dispose() });
+    future.done.catch(() => execution.fail(this.#cancelReason()));
+    this.#watch.begin(() => this.#runs.size > 0);
+    return execution;
+  }
+
+  async complete(code: string, cursor: number): Promise<CompletionResult> {
+    const { content } = await this.#reply(this.#inner.requestComplete({ code, cursor_pos: cursor }));
+    if (content.status !== 'ok') return { matches: [], start: cursor, end: cursor };
+    return { matches: content.matches, start: content.cursor_start, end: content.cursor_end };
+  }
+
+  async inspect(code: string, cursor: number, detail: 0 | 1 = 0): Promise<MimeBundle | undefined> {
+    const request = this.#inner.requestInspect({ code, cursor_pos: cursor, detail_level: detail });
+    const { content } = await this.#reply(request);
+    return content.status === 'ok' && content.found ? (content.data as MimeBundle) : undefined;
+  }
+
+  openComm(target: string, data: unknown = {}): Comm {
+    const inner = this.#inner.createComm(target);
+    const comm = this.#wrap(inner as unknown as ServicesComm);
+    inner.open(data as never);
+    return comm;
+  }
+
+  onComm(target: string, listener: (comm: Comm, data: unknown) => void): () => void {
+    const onOpen: Parameters<QuietKernel['registerCommTarget']>[1] = (inner, message) => {
+      listener(this.#wrap(inner as unknown as ServicesComm), message.content.data);
+    };
+    this.#inner.registerCommTarget(target, onOpen);
+    return () => {
+      if (!this.#inner.isDisposed) this.#inner.removeCommTarget(target, onOpen);
+    };
+  }
+
+  async interrupt(): Promise<void> {
+    this.#throwIfClosed();
+    await this.#ask('/interrupt', 'POST');
+  }
+
+  async restart(): Promise<void> {
+    this.#throwIfClosed();
+    this.#isOwnRestart = true;
+    this.#state.setRestarting();
+    const late = dead('The kernel did not come back from its restart; launch again.');
+    const back = this.#state.until((status) => status !== 'restarting', RESTART_DEADLINE_MS, late);
+    back.catch(() => undefined);
+    const asking = this.#world.setTimeout(() => this.#askAgain(), ASK_AGAIN_MS);
+    try {
+      this.#restartedOn = this.#sockets.count;
+      await Promise.race([back, this.#inner.restart()]);
+      await back;
+    } catch (error) {
+      if (LiveleafError.isInstance(error)) throw error;
+      const gone = await whyKernelGone(this.#world, this.#server, this.id);
+      throw gone ?? new LiveleafError('session_crashed', `The kernel could not be restarted: ${String(error)}`);
+    } finally {
+      this.#isOwnRestart = false;
+      this.#world.clearTimeout(asking);
+    }
+  }
+
+  async shutdown(): Promise<void> {
+    if (this.#state.cause) return;
+    await this.#ask('', 'DELETE');
+    this.#close('dead', dead('The kernel was shut down.'));
+  }
+
+  async reconnect(): Promise<void> {
+    this.#throwIfClosed();
+    await this.#test();
+    await this.opened();
+  }
+
+  dispose(): void {
+    const message = 'This page let go of the kernel; what still runs there goes on unseen.';
+    this.#close('disconnected', new LiveleafError('offline', message));
+  }
+
+  #received(message: JupyterMessage): void {
+    this.#watch.heard();
+    const parentId = message.parent_header.msg_id ?? '';
+    const type = message.header.msg_type;
+    if (type === 'status' && message.channel === 'iopub' && !this.#probes.has(parentId))
+      this.#state.setReported((message.content as { execution_state?: unknown }).execution_state);
+    if (type === 'kernel_info_reply' && message.channel === 'shell') {
+      const askedOn = this.#runs.answered(message);
+      if (askedOn !== undefined && askedOn > this.#restartedOn) this.#state.setAnswered();
+    }
+    this.#runs.of(message)?.accept(
+      message,
+      (value) => this.#inner.sendInputReply({ status: 'ok', value }, message.header as never),
+      () => void this.interrupt().catch(() => undefined),
+    );
+  }
+
+  #onInnerStatus(status: string): void {
+    if (status === 'dead') this.#close('dead', dead('The kernel died and could not be started again.'));
+    if (status !== 'restarting' && status !== 'autorestarting') return;
+    if (status === 'autorestarting') {
+      this.#restartedOn = this.#sockets.count;
+      this.#state.setRestarting(this.#cancelReason());
+      this.#world.setTimeout(() => this.#askAgain(), ASK_AGAIN_MS);
+    }
+    for (const comm of [...this.#comms]) comm.end();
+  }
+
+  #cancelReason(): LiveleafError {
+    if (LiveleafError.isInstance(this.#state.cause)) return this.#state.cause;
+    if (this.#isOwnRestart) return dead('The kernel was restarted; its variables are lost.');
+    return dead('The kernel died and was started again; its variables are lost.');
+  }
+
+  /** A question may go under while the kernel starts, and no one else repeats it. */
+  #askAgain(): void {
+    if (this.#state.status !== 'restarting') return;
+    void this.#inner.requestKernelInfo();
+    this.#world.setTimeout(() => this.#askAgain(), ASK_AGAIN_MS);
+  }
+
+  /** Finds out whether the open socket still carries anything, and replaces it if not; hurries one that is not open. */
+  #test(): Promise<void> {
+    if (this.#state.cause) return Promise.resolve();
+    if (!this.#state.isConnected) this.#sockets.hurry();
+    else this.#testing ??= this.#probe().finally(() => (this.#testing = undefined));
+    return this.#testing ?? Promise.resolve();
+  }
+
+  async #probe(): Promise<void> {
+    const message = controlQuestion(this.clientId);
+    this.#probes.add(message.header.msg_id);
+    const connection = this.#sockets.count;
+    const answer = new Promise<boolean>((resolve) => {
+      this.#world.setTimeout(() => resolve(false), PROBE_DEADLINE_MS);
+      try {
+        this.#inner.sendControlMessage(message, true).done.then(
+          () => resolve(true),
+          () => resolve(true),
+        );
+      } catch {
+        resolve(true);
+      }
+    });
+    if (!(await answer) && this.#sockets.count === connection) this.#sockets.renew();
+    // Its own busy and idle may still follow the answer.
+    this.#world.setTimeout(() => this.#probes.delete(message.header.msg_id), PROBE_DEADLINE_MS);
+  }
+
+  async #reply<T>(request: Promise<T>): Promise<T> {
+    const cancelled = request.catch(() => Promise.reject(this.#cancelReason()));
+    const late = new LiveleafError('offline', 'The kernel did not answer in time; it may be busy.');
+    return withDeadline(this.#world, cancelled, REPLY_DEADLINE_MS, late);
+  }
+
+  #wrap(inner: ServicesComm): Comm {
+    const comm = wrapComm(inner, () => this.#comms.delete(comm));
+    this.#comms.add(comm);
+    return comm;
+  }
+
+  async #ask(path: string, method: string): Promise<void> {
+    const address = `api/kernels/${encodeURIComponent(this.id)}${path}`;
+    await insistOnJupyter(this.#world, this.#server, address, { method });
+  }
+
+  #throwIfClosed(): void {
+    if (this.#state.cause) throw this.#state.cause;
+  }
+
+  #close(status: 'dead' | 'disconnected', cause: LiveleafError): void {
+    if (this.#state.cause) return;
+    this.#state.close(status, cause);
+    this.#watch.stop();
+    this.#stopWaking();
+    this.#runs.failAll(cause);
+    for (const comm of [...this.#comms]) comm.end();
+    this.#inner.dispose();
+  }
+}
+
+/** As `connectKernel`, which loads this file when it is first needed. */
+export const connectJupyterKernel = async (
+  server: Server,
+  options: ConnectKernelOptions = {},
+): Promise<KernelConnection> => {
+  const { clientId, kernelName = 'python3', path = 'liveleaf.ipynb', signal, world = globalWorld() } = options;
+  const kernel = server.kernel ?? (await findOrStartKernel(world, server, { path, name: kernelName, signal }));
+  const connection = new JupyterKernel(world, server, kernel, clientId);
+  try {
+    await connection.opened(signal);
+  } catch (error) {
+    connection.dispose();
+    throw error;
+  }
+  return connection;
+};

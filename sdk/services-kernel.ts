@@ -1,0 +1,65 @@
+import { KernelConnection } from '@jupyterlab/services/lib/kernel/default.js';
+import { createMessage, type IMessage } from '@jupyterlab/services/lib/kernel/messages.js';
+import { ServerConnection } from '@jupyterlab/services/lib/serverconnection.js';
+import { TOKEN_SUBPROTOCOL_PREFIX } from './contract/index.ts';
+import type { Server } from './kernel.ts';
+import { createKernelSockets, type KernelSocketOptions, type KernelSockets } from './kernel-socket.ts';
+
+/** Services' connection without the rejections that it leaves unhandled when a restart or an end cancels its futures. */
+export class QuietKernel extends KernelConnection {
+  override async requestKernelInfo() {
+    return super.requestKernelInfo().catch(() => undefined);
+  }
+  override async reconnect() {
+    await super.reconnect().catch((error: unknown) => {
+      if (!this.isDisposed) throw error;
+    });
+  }
+}
+
+export interface ServicesKernelOptions extends Pick<KernelSocketOptions, 'world' | 'whyGone' | 'onGone'> {
+  readonly server: Server;
+  readonly kernel: { readonly id: string; readonly name: string };
+  readonly clientId: string | undefined;
+  /** Called when a message really leaves, and is not merely queued. */
+  onSent(message: IMessage): void;
+}
+
+/** Makes a connection of @jupyterlab/services, which this file alone imports, over sockets of our own. */
+export const createServicesKernel = (
+  options: ServicesKernelOptions,
+): { readonly kernel: QuietKernel; readonly sockets: KernelSockets } => {
+  const { server, world, clientId } = options;
+  const isOurs = server.kind === 'liveleaf';
+  const { serializer, WebSocket } = ServerConnection.makeSettings();
+  const sockets = createKernelSockets({
+    ...options,
+    WebSocket: world.WebSocket ?? WebSocket,
+    extraProtocols: isOurs ? [TOKEN_SUBPROTOCOL_PREFIX + server.token] : [],
+  });
+  const kernel = new QuietKernel({
+    model: { ...options.kernel },
+    ...(clientId === undefined ? {} : { clientId }),
+    serverSettings: ServerConnection.makeSettings({
+      baseUrl: server.url,
+      wsUrl: `ws${server.url.slice('http'.length)}`,
+      token: server.token,
+      // A token in an address ends in logs; only servers that know no other way get it there.
+      appendToken: !isOurs,
+      init: { cache: 'no-store', credentials: 'omit' },
+      WebSocket: sockets.WebSocket,
+      serializer: {
+        ...serializer,
+        serialize: (message, protocol) => {
+          options.onSent(message);
+          return serializer.serialize(message, protocol);
+        },
+      },
+    }),
+  });
+  return { kernel, sockets };
+};
+
+/** A question on the control channel, which a kernel answers even while it runs something. */
+export const controlQuestion = (session: string) =>
+  createMessage({ msgType: 'kernel_info_request' as never, channel: 'control', session, content: {} as never });
