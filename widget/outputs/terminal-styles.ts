@@ -20,7 +20,7 @@ export const TERMINAL_COLOURS: readonly (readonly [string, string, string, strin
   ['#1158b5', '#a5d0ff', '#e6f1ff', '#12385f'],
   ['#8338c8', '#e3c5ff', '#f5ecff', '#3e2460'],
   ['#0e5c68', '#7fe0e8', '#def5f7', '#10424a'],
-  ['#3b434b', '#f0f3f6', '#f3f5f7', '#434a53'],
+  ['#3b434b', '#f0f3f6', '#f3f5f7', '#3b424a'],
 ];
 
 const colourRules = TERMINAL_COLOURS.map(
