@@ -64,7 +64,7 @@ export class BuildLogFollower {
   }
 
   #wake(): void {
-    for (const wake of [...this.#waiting]) wake();
+    for (const wake of this.#waiting) wake();
   }
 
   async #produce(): Promise<void> {

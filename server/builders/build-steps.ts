@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { PythonPlan, RequirementLine } from '../environments/plan.ts';
+import { PRERELEASES } from '../environments/requirement-options.ts';
 import { ownCodePrefix } from '../environments/own-code.ts';
 
 /** How files come from uv's cache into an environment; `copy` shares nothing, `hardlink` is fast and safe only where environments are read-only for sessions. */
@@ -75,20 +76,9 @@ export const buildRecipe = (plan: PythonPlan, places: BuildPlaces): BuildRecipe 
       files['project/uv.lock'] = plan.install.lock;
     }
     const own = plan.ownCode ? ['--no-editable'] : ['--no-install-project'];
-    const sync = [
-      uv,
-      'sync',
-      '--frozen',
-      '--no-dev',
-      '--inexact',
-      ...own,
-      '--link-mode',
-      places.link,
-      '--project',
-      project,
-    ];
+    const sync = [uv, 'sync', '--frozen', '--no-dev', '--inexact', ...own, '--link-mode', places.link];
     steps.push(
-      run('sync', sync, { say: 'Installing the packages of uv.lock' }),
+      run('sync', sync, { say: 'Installing the packages of uv.lock', cwd: project }),
       freeze('locked.txt'),
       run('install', install('-r', join(folder, 'base.in'), '-c', join(folder, 'locked.txt')), {
         say: 'Installing the kernel',
@@ -97,13 +87,16 @@ export const buildRecipe = (plan: PythonPlan, places: BuildPlaces): BuildRecipe 
   } else {
     const argv = ['-r', join(folder, 'base.in')];
     if (plan.install.from === 'requirements') {
-      files['requirements.in'] = inKeyOrder(plan.install.lines, source);
       argv.push('-r', join(folder, 'requirements.in'));
       if (plan.install.constraints?.length) {
         files['constraints.in'] = inKeyOrder(plan.install.constraints, source);
         argv.push('-c', join(folder, 'constraints.in'));
       }
-      argv.push(...plan.install.options);
+      const { options } = plan.install;
+      if (options.includes(PRERELEASES)) argv.push(PRERELEASES);
+      const inFile = [...new Set(options)].filter((option) => option !== PRERELEASES).sort();
+      files['requirements.in'] =
+        inFile.map((option) => `${option}\n`).join('') + inKeyOrder(plan.install.lines, source);
     }
     steps.push(run('install', install(...argv), { say: 'Installing packages', cwd: plan.ownCode ? source : folder }));
   }
