@@ -1,10 +1,10 @@
 import { pipeline, Readable } from 'node:stream';
-import tar from 'tar-stream';
+import { extract, pack } from 'tar-stream';
 
 /** Passes a tar on without the entries of these paths. Errors destroy the result, and the result's end its source. */
 export const withoutPaths = (source: Readable, paths: ReadonlySet<string>): Readable => {
-  const from = tar.extract();
-  const to = tar.pack();
+  const from = extract();
+  const to = pack();
   from.on('entry', (header, body, next) => {
     if (paths.has(header.name.replace(/\/$/, ''))) {
       body.resume();

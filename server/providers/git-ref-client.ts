@@ -1,3 +1,4 @@
+import { DEFAULT_REF } from '../../sdk/contract/index.ts';
 import type { AddressPolicy } from '../network/address-policy.ts';
 import { openConnection, type BoundedAnswer, type Connect, type HostConnection } from '../network/bounded-request.ts';
 import { HubError } from '../errors.ts';
@@ -16,6 +17,8 @@ export interface GitRefClient {
    * Throws HubError `repo_not_found`, `host_down`, `host_limited`, `policy` or `clone_limit`.
    */
   list(url: string, prefixes: readonly string[], signal: AbortSignal): Promise<ListedRefs>;
+  /** The address where the host really keeps a repository, redirects followed and checked. Throws as `list` does. */
+  locate(url: string, signal: AbortSignal): Promise<string>;
 }
 
 export interface GitRefClientParts {
@@ -116,24 +119,24 @@ export const createGitRefClient = ({ policy, connect, maxBytes = MAX_BYTES }: Gi
     return { refs: readLsRefs(second.body) };
   };
 
-  return {
-    list: async (address, prefixes, signal) => {
-      let url = address.replace(/\/+$/, '');
-      for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
-        const target = await policy.check(url, signal);
-        url = target.url.href.replace(/\/+$/, '');
-        const connection = openConnection(target, connect);
-        try {
-          const answer = await ask(url, prefixes, signal, connection);
-          if (answer.refs !== undefined) return { url, refs: answer.refs };
-          url = answer.movedTo;
-        } catch (error) {
-          throw protocolError(url, error);
-        } finally {
-          await connection.close();
-        }
+  const list: GitRefClient['list'] = async (address, prefixes, signal) => {
+    let url = address.replace(/\/+$/, '');
+    for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
+      const target = await policy.check(url, signal);
+      url = target.url.href.replace(/\/+$/, '');
+      const connection = openConnection(target, connect);
+      try {
+        const answer = await ask(url, prefixes, signal, connection);
+        if (answer.refs !== undefined) return { url, refs: answer.refs };
+        url = answer.movedTo;
+      } catch (error) {
+        throw protocolError(url, error);
+      } finally {
+        await connection.close();
       }
-      throw new HubError('host_down', `${address} redirects more than ${MAX_REDIRECTS} times; give its final address.`);
-    },
+    }
+    throw new HubError('host_down', `${address} redirects more than ${MAX_REDIRECTS} times; give its final address.`);
   };
+
+  return { list, locate: async (url, signal) => (await list(url, [DEFAULT_REF], signal)).url };
 };

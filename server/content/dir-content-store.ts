@@ -1,0 +1,108 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import { HubError } from '../errors.ts';
+import type { ContentLimits } from './content-limits.ts';
+import { contentSummary } from './content-notices.ts';
+import type { Content, ContentSource, OpenContentOptions } from './content.ts';
+import { dirContent } from './dir-content.ts';
+import { takeSnapshot, type SnapshotIndex } from './dir-snapshot.ts';
+import { evict, type EvictionOptions } from './eviction.ts';
+import { realFolder } from './folder-files.ts';
+import type { Git } from './git-process.ts';
+import { SharedWork } from './shared-work.ts';
+
+type DirSource = Extract<ContentSource, { kind: 'dir' }>;
+
+export interface DirContentStoreParts {
+  /** The folder of snapshots: `<state>/dir`. */
+  readonly folder: string;
+  readonly git: Git;
+  /** Whether the machine has a git that can be used. */
+  readonly hasGit: () => Promise<boolean>;
+  readonly clock: Clock;
+  readonly limits: ContentLimits;
+}
+
+const INDEX = 'index.json';
+const DATA = 'data';
+
+/** Keeps snapshots of folders: `<digest of the folder's path>.<digest of the content>/{index.json,data}`. */
+export class DirContentStore {
+  readonly #parts: DirContentStoreParts;
+  readonly #taking = new SharedWork<SnapshotIndex>();
+
+  constructor(parts: DirContentStoreParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes a snapshot of what a folder holds now and returns its digest. Throws HubError `repo_not_found`, `clone_limit`, `policy` or `disk_full`. */
+  async snapshot(folder: string, signal: AbortSignal): Promise<string> {
+    const real = await realFolder(folder);
+    return (await this.#taking.join(real, (shared) => this.#take(real, shared), signal)).digest;
+  }
+
+  /** Whether a folder's snapshot of this digest is kept. */
+  async has(folder: string, digest: string): Promise<boolean> {
+    return (await this.#index(await realFolder(folder), digest)) !== undefined;
+  }
+
+  async open(source: DirSource, { signal, log }: OpenContentOptions): Promise<Content> {
+    const folder = await realFolder(source.folder);
+    let index = await this.#index(folder, source.digest);
+    if (index === undefined && (await this.snapshot(folder, signal)) === source.digest)
+      index = await this.#index(folder, source.digest);
+    if (index === undefined)
+      throw new HubError(
+        'ref_not_found',
+        `The folder has changed since ${source.digest.slice(0, 12)}…, which is kept no longer; use HEAD for what it holds now.`,
+      );
+    const now = this.#parts.clock.now() / 1_000;
+    await utimes(join(this.#path(folder, source.digest), INDEX), now, now).catch(() => {});
+    log(`Reading the folder as of ${source.digest}.`);
+    log(`${contentSummary(index.entries.length, index.bytes)}.`);
+    return dirContent(join(this.#path(folder, source.digest), DATA), source, index);
+  }
+
+  /** Deletes snapshots as GitContentStore.gc deletes commits. */
+  gc(options: EvictionOptions = {}): Promise<void> {
+    return evict(this.#parts.folder, (name) => join(this.#parts.folder, name, INDEX), this.#parts.clock, options);
+  }
+
+  // The folder's path is in the name, so that the digest of one root's content opens nothing through another root.
+  #path(folder: string, digest: string): string {
+    const id = createHash('sha256').update(folder).digest('hex').slice(0, 32);
+    return join(this.#parts.folder, `${id}.${digest}`);
+  }
+
+  async #index(folder: string, digest: string): Promise<SnapshotIndex | undefined> {
+    if (!/^[0-9a-f]{64}$/.test(digest)) return undefined;
+    const text = await readFile(join(this.#path(folder, digest), INDEX), 'utf8').catch(() => undefined);
+    return text === undefined ? undefined : (JSON.parse(text) as SnapshotIndex);
+  }
+
+  async #take(folder: string, signal: AbortSignal): Promise<SnapshotIndex> {
+    const { limits, git, hasGit } = this.#parts;
+    await mkdir(this.#parts.folder, { recursive: true, mode: 0o700 });
+    const into = join(this.#parts.folder, `tmp-${randomBytes(8).toString('hex')}`);
+    try {
+      await mkdir(into, { mode: 0o700 });
+      const request = { folder, limits, signal, ...((await hasGit()) ? { git } : {}) };
+      const index = await takeSnapshot(request, join(into, DATA));
+      await writeFile(join(into, INDEX), JSON.stringify(index), { mode: 0o600 });
+      await rename(into, this.#path(folder, index.digest)).catch((error: NodeJS.ErrnoException) => {
+        // The same content is kept already.
+        if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+      });
+      return index;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOSPC' || code === 'EDQUOT')
+        throw new HubError('disk_full', "The hub's disk is full; its owner has to free some space.", { cause: error });
+      throw error;
+    } finally {
+      await rm(into, { recursive: true, force: true, maxRetries: 3 });
+    }
+  }
+}
