@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
@@ -8,7 +8,7 @@ import { contentSummary } from './content-notices.ts';
 import type { Content, ContentSource, OpenContentOptions } from './content.ts';
 import { dirContent } from './dir-content.ts';
 import { takeSnapshot, type SnapshotIndex } from './dir-snapshot.ts';
-import { evict, type EvictionOptions } from './eviction.ts';
+import { evict, temporaryName, type EvictionOptions } from './eviction.ts';
 import { realFolder } from './folder-files.ts';
 import type { Git } from './git-process.ts';
 import { SharedWork } from './shared-work.ts';
@@ -85,7 +85,7 @@ export class DirContentStore {
   async #take(folder: string, signal: AbortSignal): Promise<SnapshotIndex> {
     const { limits, git, hasGit } = this.#parts;
     await mkdir(this.#parts.folder, { recursive: true, mode: 0o700 });
-    const into = join(this.#parts.folder, `tmp-${randomBytes(8).toString('hex')}`);
+    const into = join(this.#parts.folder, temporaryName());
     try {
       await mkdir(into, { mode: 0o700 });
       const request = { folder, limits, signal, ...((await hasGit()) ? { git } : {}) };

@@ -12,8 +12,20 @@ export interface EvictionOptions {
   readonly keepMs?: number;
 }
 
-const LEFTOVER = /^(?:tmp|gone)-/;
-const LEFTOVER_AGE_MS = 3_600_000;
+const LEFTOVER = /^(?:tmp|gone)-(\d+)-/;
+
+/** A name for what is not complete yet (`tmp`) or no longer (`gone`); it tells which process works on it. */
+export const temporaryName = (kind: 'tmp' | 'gone' = 'tmp'): string =>
+  `${kind}-${process.pid}-${randomBytes(8).toString('hex')}`;
+
+const isRunning = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+};
 
 /** What a folder or file takes, in bytes; links are counted, not followed. */
 const sizeOf = async (path: string): Promise<number> => {
@@ -41,18 +53,20 @@ export const evict = async (
   const kept: { name: string; idleMs: number; bytes: number }[] = [];
   const remove = async (name: string): Promise<void> => {
     // Renamed first: an entry is either whole or gone, even when the hub is killed meanwhile.
-    const gone = join(folder, `gone-${randomBytes(8).toString('hex')}`);
+    const gone = join(folder, temporaryName('gone'));
     await rename(join(folder, name), gone).catch(() => {});
     await rm(gone, { recursive: true, force: true, maxRetries: 3 });
   };
   for (const name of await readdir(folder).catch(() => [])) {
-    const isLeftover = LEFTOVER.test(name);
-    const used = await stat(isLeftover ? join(folder, name) : mark(name)).catch(() => undefined);
+    const worker = LEFTOVER.exec(name)?.[1];
+    if (worker !== undefined) {
+      if (!isRunning(Number(worker))) await remove(name);
+      continue;
+    }
+    const used = await stat(mark(name)).catch(() => undefined);
     if (used === undefined) continue;
     const idleMs = now - used.mtimeMs;
-    if (isLeftover) {
-      if (idleMs > LEFTOVER_AGE_MS) await remove(name);
-    } else if (idleMs > maxAgeMs && idleMs > keepMs) await remove(name);
+    if (idleMs > maxAgeMs && idleMs > keepMs) await remove(name);
     else kept.push({ name, idleMs, bytes: await sizeOf(join(folder, name)) });
   }
   let total = kept.reduce((sum, { bytes }) => sum + bytes, 0);

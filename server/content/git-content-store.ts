@@ -1,11 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { HubError } from '../errors.ts';
 import { contentSummary } from './content-notices.ts';
 import type { Content, ContentSource, OpenContentOptions } from './content.ts';
-import { evict, type EvictionOptions } from './eviction.ts';
+import { evict, temporaryName, type EvictionOptions } from './eviction.ts';
 import { gitContent, inspectCommit, type Inspection } from './git-content.ts';
 import { fetchError } from './git-fetch-errors.ts';
 import { fetchCommit, type GitFetchParts } from './git-fetch.ts';
@@ -22,7 +22,8 @@ export interface GitContentStoreParts extends GitFetchParts {
 }
 
 const MARK = 'liveleaf.json';
-const MAX_OPEN = 64;
+/** How many paths of all commits looked at lately are kept in memory. */
+const MAX_KEPT_PATHS = 200_000;
 const FULL_COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 
 const canonical = (url: string): string => {
@@ -87,9 +88,11 @@ export class GitContentStore {
       ? (known ?? (await inspectCommit(this.#parts.git, gitDir, this.#parts.limits, signal)))
       : await this.#fetch(repo, id, source, signal);
     this.#inspected.set(id, inspection);
-    for (const oldest of this.#inspected.keys()) {
-      if (this.#inspected.size <= MAX_OPEN) break;
+    let paths = [...this.#inspected.values()].reduce((sum, { entries }) => sum + entries.length, 0);
+    for (const [oldest, { entries }] of this.#inspected) {
+      if (paths <= MAX_KEPT_PATHS) break;
       this.#inspected.delete(oldest);
+      paths -= entries.length;
     }
     return inspection;
   }
@@ -117,7 +120,7 @@ export class GitContentStore {
 
   async #fetchOnto(base: string | undefined, id: string, source: GitSource, signal: AbortSignal) {
     const { folder, git, limits, clock } = this.#parts;
-    const into = join(folder, `tmp-${randomBytes(8).toString('hex')}.git`);
+    const into = join(folder, `${temporaryName()}.git`);
     try {
       await fetchCommit(this.#parts, { ...source, into, signal, ...(base === undefined ? {} : { base }) });
       const inspection = await inspectCommit(git, into, limits, signal);

@@ -12,6 +12,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   'core.askPass': '',
   'core.pager': 'cat',
   'credential.helper': '',
+  // A folder that merely looks like a bare repository is content, not configuration.
+  'safe.bareRepository': 'explicit',
   'gc.auto': '0',
   'maintenance.auto': 'false',
   'fetch.recurseSubmodules': 'false',

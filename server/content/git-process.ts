@@ -73,7 +73,7 @@ interface Ended {
 
 /** Kills a process with the helpers that it started: they share its process group. */
 const killTree = (child: ChildProcess): void => {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  if (child.pid === undefined) return;
   try {
     process.kill(-child.pid, 'SIGKILL');
   } catch {
@@ -108,11 +108,18 @@ export const createGit = ({ git = 'git', searchPath = SEARCH_PATH, spawn: start 
     });
     child.stdin.on('error', () => {});
     child.stdin.end(command.input);
-    const stop = (): void => killTree(child);
+    let isClosed = false;
+    // Also when git itself is gone: a helper of its may live on, and hold the pipes that we wait for.
+    const stop = (): void => {
+      if (!isClosed) killTree(child);
+    };
     command.signal?.addEventListener('abort', stop, { once: true });
     const ended = new Promise<Ended>((resolve, reject) => {
       child.on('error', reject);
-      child.on('close', (code, killedBy) => resolve({ code, killedBy }));
+      child.on('close', (code, killedBy) => {
+        isClosed = true;
+        resolve({ code, killedBy });
+      });
     }).finally(() => command.signal?.removeEventListener('abort', stop));
     ended.catch(() => {});
     const finish = async (): Promise<void> => {
