@@ -1,8 +1,9 @@
+import { withDeadline } from './backoff.ts';
 import type { ConnectKernelOptions } from './connect-kernel.ts';
+import { ConnectionProbe } from './connection-probe.ts';
 import { LiveleafError } from './errors.ts';
 import { wrapComm, type ServicesComm } from './jupyter-comm.ts';
 import { JupyterExecution, type JupyterMessage } from './jupyter-execution.ts';
-import { withDeadline } from './backoff.ts';
 import { findOrStartKernel, insistOnJupyter, whyKernelGone } from './jupyter-rest.ts';
 import type {
   Comm,
@@ -13,9 +14,10 @@ import type {
   MimeBundle,
   Server,
 } from './kernel.ts';
+import { JupyterRuns } from './jupyter-runs.ts';
 import type { KernelSockets } from './kernel-socket.ts';
 import { KernelState } from './kernel-state.ts';
-import { controlQuestion, createServicesKernel, type QuietKernel } from './services-kernel.ts';
+import { createServicesKernel, type QuietKernel } from './services-kernel.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { globalWorld, type World } from './world.ts';
 
@@ -23,7 +25,6 @@ const OPEN_DEADLINE_MS = 90_000;
 const RESTART_DEADLINE_MS = 60_000;
 const ASK_AGAIN_MS = 5_000;
 const REPLY_DEADLINE_MS = 30_000;
-const PROBE_DEADLINE_MS = 5_000;
 
 const dead = (message: string): LiveleafError => new LiveleafError('kernel_dead', message);
 
@@ -38,12 +39,11 @@ class JupyterKernel implements KernelConnection {
   readonly #state: KernelState;
   readonly #runs: JupyterRuns;
   readonly #comms = new Set<{ end(): void }>();
-  readonly #probes = new Set<string>();
+  readonly #probe: ConnectionProbe;
   readonly #watch: SilenceWatch;
   readonly #stopWaking: () => void;
   #restartedOn = 0;
   #isOwnRestart = false;
-  #testing: Promise<void> | undefined;
 
   constructor(world: World, server: Server, kernel: { readonly id: string; readonly name: string }, clientId?: string) {
     this.id = kernel.id;
@@ -52,7 +52,7 @@ class JupyterKernel implements KernelConnection {
     this.#server = server;
     this.#state = new KernelState(world);
     this.#runs = new JupyterRuns(world);
-    this.#watch = new SilenceWatch(world, () => void this.#test());
+    this.#watch = new SilenceWatch(world, () => void this.#probe.test());
     const { kernel: inner, sockets } = createServicesKernel({
       world,
       server,
@@ -64,6 +64,7 @@ class JupyterKernel implements KernelConnection {
     });
     this.#inner = inner;
     this.#sockets = sockets;
+    this.#probe = new ConnectionProbe(world, inner, sockets, this.#state);
     this.#inner.anyMessage.connect((_, { msg, direction }) => {
       if (direction === 'recv') this.#received(msg as unknown as JupyterMessage);
     });
@@ -71,7 +72,7 @@ class JupyterKernel implements KernelConnection {
     this.#inner.connectionStatusChanged.connect((_, status) => {
       this.#state.setConnected(status === 'connected');
     });
-    this.#stopWaking = world.onWake(() => void this.#test());
+    this.#stopWaking = world.onWake(() => void this.#probe.test());
   }
 
   get clientId() {
@@ -184,7 +185,7 @@ class JupyterKernel implements KernelConnection {
 
   async reconnect(): Promise<void> {
     this.#throwIfClosed();
-    await this.#test();
+    await this.#probe.test();
     await this.opened();
   }
 
@@ -197,7 +198,7 @@ class JupyterKernel implements KernelConnection {
     this.#watch.heard();
     const parentId = message.parent_header.msg_id ?? '';
     const type = message.header.msg_type;
-    if (type === 'status' && message.channel === 'iopub' && !this.#probes.has(parentId))
+    if (type === 'status' && message.channel === 'iopub' && !this.#probe.asked(parentId))
       this.#state.setReported((message.content as { execution_state?: unknown }).execution_state);
     if (type === 'kernel_info_reply' && message.channel === 'shell') {
       const askedOn = this.#runs.answered(message);
@@ -232,34 +233,6 @@ class JupyterKernel implements KernelConnection {
     if (this.#state.status !== 'restarting') return;
     void this.#inner.requestKernelInfo();
     this.#world.setTimeout(() => this.#askAgain(), ASK_AGAIN_MS);
-  }
-
-  /** Finds out whether the open socket still carries anything, and replaces it if not; hurries one that is not open. */
-  #test(): Promise<void> {
-    if (this.#state.cause) return Promise.resolve();
-    if (!this.#state.isConnected) this.#sockets.hurry();
-    else this.#testing ??= this.#probe().finally(() => (this.#testing = undefined));
-    return this.#testing ?? Promise.resolve();
-  }
-
-  async #probe(): Promise<void> {
-    const message = controlQuestion(this.clientId);
-    this.#probes.add(message.header.msg_id);
-    const connection = this.#sockets.count;
-    const answer = new Promise<boolean>((resolve) => {
-      this.#world.setTimeout(() => resolve(false), PROBE_DEADLINE_MS);
-      try {
-        this.#inner.sendControlMessage(message, true).done.then(
-          () => resolve(true),
-          () => resolve(true),
-        );
-      } catch {
-        resolve(true);
-      }
-    });
-    if (!(await answer) && this.#sockets.count === connection) this.#sockets.renew();
-    // Its own busy and idle may still follow the answer.
-    this.#world.setTimeout(() => this.#probes.delete(message.header.msg_id), PROBE_DEADLINE_MS);
   }
 
   async #reply<T>(request: Promise<T>): Promise<T> {
