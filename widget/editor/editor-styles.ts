@@ -16,19 +16,16 @@ const highlights = Object.entries(COLOURS)
 
 /** Sheet of the light editor; the text's own look is copied from the author's block. */
 export const editorStyles = lazyStyleSheet(`
-.live-editor{display:grid;box-sizing:border-box;overflow-x:auto;overflow-y:hidden;position:relative;
-  font:.875rem/1.5 var(--live-font-mono,ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace);
-  color:var(--live-text,light-dark(#1f2328,#e2e6ea));white-space:pre;tab-size:4;text-align:start;scrollbar-width:thin}
+.live-editor{display:grid;overflow-x:auto;overflow-y:hidden;white-space:pre;text-align:start;scrollbar-width:thin}
 .live-editor:focus-within{outline:2px solid var(--live-accent,light-dark(#0b57b8,#86bcff));outline-offset:2px}
 .live-editor>*{grid-area:1/1;box-sizing:border-box;margin:0;padding:0;border:0;min-inline-size:100%;
   font:inherit;letter-spacing:inherit;word-spacing:inherit;white-space:inherit;overflow-wrap:inherit;word-break:inherit;tab-size:inherit;
   text-align:inherit;font-feature-settings:inherit;font-variant-ligatures:inherit;background:none;border-radius:0}
 .live-editor>pre{pointer-events:none;color:inherit;inline-size:max-content;max-inline-size:none}
-.live-editor>textarea{inline-size:100%;block-size:100%;overflow:hidden;resize:none;outline:none;color:transparent;caret-color:var(--_caret,currentColor)}
-.live-editor>textarea::selection{color:transparent;background:var(--live-selection,light-dark(#b6d5ff,#34527a))}
+.live-editor>textarea{inline-size:100%;block-size:100%;overflow:hidden;resize:none;outline:none;color:inherit;-webkit-text-fill-color:transparent}
+.live-editor>textarea::selection{background:var(--live-selection,light-dark(#b6d5ff,#34527a))}
 .live-editor.live-wraps>pre{inline-size:auto}
 ${highlights}
-@media (forced-colors:active){.live-editor>pre{visibility:hidden}.live-editor>textarea{color:CanvasText;caret-color:CanvasText}
-  .live-editor>textarea::selection{color:HighlightText;background:Highlight}}
+@media (forced-colors:active){.live-editor>pre{visibility:hidden}.live-editor>textarea{-webkit-text-fill-color:currentcolor}}
 @media print{.live-editor{outline:none;overflow:visible}.live-editor>textarea{visibility:hidden}}
 `);

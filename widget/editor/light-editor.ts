@@ -1,16 +1,16 @@
 import { createPart } from '../outputs/output-view.ts';
 import { adoptStyles } from '../outputs/style-sheet.ts';
-import { blockLook } from './block-look.ts';
 import { listenToKeys } from './editor-keys.ts';
 import { editorStyles } from './editor-styles.ts';
 import { createHighlighter } from './highlighter.ts';
 import { languageOf } from './languages.ts';
+import { schemeOf, tokenColours } from './token-colours.ts';
 import { tokenise } from './tokenise.ts';
 
 /** What an editor is made of. */
 export interface LightEditorOptions {
   readonly root: ShadowRoot;
-  /** Where in the root the editor goes. */
+  /** Where in the root the editor goes; its type, colour and box are the editor's. */
   readonly host: HTMLElement;
   readonly source: string;
   readonly language: string;
@@ -18,7 +18,7 @@ export interface LightEditorOptions {
   readonly label: string;
   /** Default false. */
   readonly readOnly?: boolean;
-  /** The author's block whose look it takes; default: the first `pre` of the root's host, or just before it. */
+  /** The author's block, whose token colours and line breaking it takes; default: the first `pre` of the root's host, or just before it. */
   readonly block?: HTMLElement;
   onRun(): void;
   /** Default: `onRun`. */
@@ -53,7 +53,6 @@ export const createLightEditor = (options: LightEditorOptions): LightEditor => {
   const { root, host, label, onChange } = options;
   const language = languageOf(options.language);
   const block = authorsBlock(options);
-  const look = block && blockLook(block, root.host, language);
   const id = `live-editor-hint-${++editors}`;
 
   const element = createPart('div', 'live-editor', 'editor');
@@ -86,25 +85,21 @@ export const createLightEditor = (options: LightEditorOptions): LightEditor => {
   field.rows = 1;
   element.append(underlay, field, hint);
 
-  if (look) {
-    for (const [name, value] of look.properties) element.style.setProperty(name, value);
-    for (const [kind, colour] of look.colours) element.style.setProperty(`--live-token-${kind}`, colour);
-    element.style.setProperty('--_caret', look.properties.get('color') ?? '');
-    element.style.colorScheme = look.scheme;
-    if (/wrap|break-spaces/.test(look.properties.get('white-space') ?? '')) {
+  adoptStyles(root, editorStyles());
+  host.append(element);
+  element.style.colorScheme = schemeOf(getComputedStyle(host).color);
+  if (block) {
+    const { whiteSpace, overflowWrap, wordBreak } = getComputedStyle(block);
+    Object.assign(element.style, { whiteSpace, overflowWrap, wordBreak });
+    for (const [kind, colour] of tokenColours(block, language)) {
+      element.style.setProperty(`--live-token-${kind}`, colour);
+    }
+    if (/wrap|break-spaces/.test(whiteSpace) && whiteSpace !== 'nowrap') {
       element.classList.add('live-wraps');
       field.wrap = 'soft';
     }
   }
-  adoptStyles(root, editorStyles());
-  host.append(element);
   paint();
-  if (look && look.height > 0) {
-    // A fraction of a line's height may be left, which goes below the text; more means that the source is another one.
-    const missing = look.height - element.getBoundingClientRect().height;
-    const padding = Number.parseFloat(look.properties.get('padding-bottom') ?? '0');
-    if (missing !== 0 && Math.abs(missing) < 8) element.style.paddingBottom = `${Math.max(0, padding + missing)}px`;
-  }
 
   field.addEventListener(
     'input',

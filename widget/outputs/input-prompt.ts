@@ -1,6 +1,6 @@
 import type { OutputMessage } from '../../sdk/kernel.ts';
+import { inputStyles } from './input-styles.ts';
 import { createPart } from './output-view.ts';
-import { outputStyles } from './output-styles.ts';
 import { adoptStyles } from './style-sheet.ts';
 import { terminalText } from './terminal-text.ts';
 
@@ -81,6 +81,6 @@ export const askInput = (
       { signal: listeners.signal },
     );
     host.append(form);
-    adoptStyles(form, outputStyles());
+    adoptStyles(form, inputStyles());
     if (mayTakeFocus(form)) field.focus({ preventScroll: false });
   });
