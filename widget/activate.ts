@@ -1,7 +1,9 @@
 import { useNonce } from './chunks.ts';
 import { defineElements } from './define-elements.ts';
 import type { LiveCell } from './elements/live-cell.ts';
+import type { LiveLaunch } from './elements/live-launch.ts';
 import type { LivePage } from './elements/live-page.ts';
+import { defineLaunch, defineStatus } from './lazy-elements.ts';
 import type { Loaded } from './loader.ts';
 import type { CellElement } from './page/attach.ts';
 import { configFromAttributes, hubOfScript, mergeConfig, type PageConfig } from './page/config.ts';
@@ -24,6 +26,8 @@ const takeOver = async ({ script, url, scan }: Loaded): Promise<boolean> => {
     for (const page of pages) page.config = mergeConfig(config, page.config);
   });
   scan(config.cells);
+  if (document.querySelector('live-status')) void defineStatus();
+  if (document.querySelector('live-launch')) await defineLaunch();
   if (thebe && pages[0]) thebe.mountThebe(pages[0]);
   return thebe !== undefined;
 };
@@ -32,5 +36,5 @@ const takeOver = async ({ script, url, scan }: Loaded): Promise<boolean> => {
 export const activate = async (loaded: Loaded, cell?: CellElement, trusted = false): Promise<void> => {
   active ??= takeOver(loaded);
   const thebe = await active;
-  if (cell) (cell as unknown as LiveCell).run(trusted || thebe);
+  if (cell) (cell as unknown as LiveCell | LiveLaunch).run(trusted || thebe);
 };

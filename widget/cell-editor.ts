@@ -10,11 +10,12 @@ export interface CellEditor {
 
 export interface CellEditorOptions {
   readonly block: Element;
-  /** The slot through which the block is shown; without one the block is hidden by `hide`. */
   readonly root: ShadowRoot;
   readonly into: HTMLElement;
   readonly label: string;
   onRun(): void;
+  onRunAndAdvance(): void;
+  onAnnounce(text: string): void;
   onChange(source: string): void;
 }
 
@@ -33,7 +34,10 @@ export const openEditor = async (options: CellEditorOptions): Promise<CellEditor
     language: languageOf(codeOf(block)),
     label: options.label,
     readOnly: flagOf(block, 'readonly'),
+    block: codeOf(block) as HTMLElement,
     onRun: options.onRun,
+    onRunAndAdvance: options.onRunAndAdvance,
+    onAnnounce: options.onAnnounce,
     onChange: options.onChange,
   });
 };

@@ -2,7 +2,7 @@ import type { LivePage } from './elements/live-page.ts';
 
 /** An ancestor of a kind, through shadow roots. */
 const above = (from: Element, selector: string): Element | undefined => {
-  for (let at: Element | undefined = from; at; ) {
+  for (let at: Element | undefined = from; at;) {
     const found: Element | null = at.closest(selector);
     if (found) return found;
     const root: Node = at.getRootNode();

@@ -73,6 +73,11 @@ export class PageController {
     this.#order = order;
   }
 
+  /** All cells, in order. */
+  get cells(): RunnableCell[] {
+    return this.#order([...this.#cells]);
+  }
+
   add(cell: RunnableCell): () => void {
     this.#cells.add(cell);
     return () => {
@@ -88,7 +93,7 @@ export class PageController {
   run(cells: readonly RunnableCell[], mayLaunch: boolean): boolean {
     const { kind } = this.#session;
     if (kind !== 'live' && kind !== 'launching' && !mayLaunch) return false;
-    const setup = this.#order([...this.#cells]).filter((cell) => cell.setup && !this.#setupDone.has(cell));
+    const setup = this.cells.filter((cell) => cell.setup && !this.#setupDone.has(cell));
     this.#dispatch({ type: 'enqueue', cells: [...setup, ...cells] });
     if (kind === 'live') {
       this.#become({ kind: 'live' });
@@ -98,7 +103,7 @@ export class PageController {
   }
 
   runAll(mayLaunch: boolean): boolean {
-    return this.run(this.#order([...this.#cells]), mayLaunch);
+    return this.run(this.cells, mayLaunch);
   }
 
   /** Launches, or takes the running server, without running anything. */
@@ -207,7 +212,9 @@ export class PageController {
       }
       const result = await execution.result;
       if (quiet && current()) cell.outputs.clear();
-      return result.status === 'ok' ? { ok: true } : { ok: false, ...(result.error ? { reason: result.error.name } : {}) };
+      return result.status === 'ok'
+        ? { ok: true }
+        : { ok: false, ...(result.error ? { reason: result.error.name } : {}) };
     } catch (error) {
       return { ok: false, reason: asFailure(error).message };
     }

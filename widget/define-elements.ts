@@ -1,24 +1,17 @@
+import { define } from './define-tag.ts';
 import { LiveCell } from './elements/live-cell.ts';
-import { LiveLaunch } from './elements/live-launch.ts';
+import type { LiveLaunch } from './elements/live-launch.ts';
 import { LiveOutput } from './elements/live-output.ts';
 import { LivePage } from './elements/live-page.ts';
-import { LiveStatus } from './elements/live-status.ts';
+import type { LiveStatus } from './elements/live-status.ts';
 
-/** The tags, in the order in which they must be there: the others look for their page. */
-const TAGS = {
-  'live-page': LivePage,
-  'live-output': LiveOutput,
-  'live-status': LiveStatus,
-  'live-launch': LiveLaunch,
-  'live-cell': LiveCell,
-} as const;
-
-/** Registers the elements that are not registered yet; `ready` runs when pages are elements and the others not yet. */
+/** Registers what every page with cells needs; `ready` runs when pages are elements and the others not yet. */
 export const defineElements = (ready: () => void = () => undefined): void => {
-  for (const [tag, element] of Object.entries(TAGS)) {
-    if (!customElements.get(tag)) customElements.define(tag, element);
-    if (element === LivePage) ready();
-  }
+  // The others look for their page when they begin.
+  define('live-page', LivePage);
+  ready();
+  define('live-output', LiveOutput);
+  define('live-cell', LiveCell);
 };
 
 declare global {

@@ -93,7 +93,8 @@ export const STEPS: readonly { readonly phases: readonly LaunchProgress['phase']
 ];
 
 /** The index of a phase's step. */
-export const stepOf = (phase: LaunchProgress['phase']): number => STEPS.findIndex(({ phases }) => phases.includes(phase));
+export const stepOf = (phase: LaunchProgress['phase']): number =>
+  STEPS.findIndex(({ phases }) => phases.includes(phase));
 
 /** What is going on, in one short sentence. */
 export const describeProgress = (progress: LaunchProgress): string => {

@@ -3,4 +3,9 @@ import { startLoader } from './loader.ts';
 
 const script = document.currentScript as HTMLScriptElement | null;
 
-startLoader(script, script?.src || location.href, () => Promise.resolve({ activate }), () => undefined);
+startLoader(
+  script,
+  script?.src || location.href,
+  () => Promise.resolve({ activate }),
+  () => undefined,
+);

@@ -20,8 +20,8 @@ export interface FirstChunk {
   activate(loaded: Loaded, cell?: CellElement, trusted?: boolean): Promise<void>;
 }
 
+const OWN = /^LIVE-/;
 const FLAG = Symbol.for('liveleaf.loader');
-const HIDDEN = 'display:none!important}';
 
 const sheetOf = (text: string): CSSStyleSheet => {
   const sheet = new CSSStyleSheet();
@@ -44,7 +44,9 @@ export const startLoader = (
   page[FLAG] = 1;
   const cells = new Map<Element, CellElement>();
   const base = sheetOf(BASE_STYLE);
-  const hidden = sheetOf(`:host{${HIDDEN}`);
+  // In a shadow root the first selector counts, in the document the second.
+  const hidden = sheetOf(':host,[data-hidden]:has(+live-cell){display:none!important}');
+  const thebe = (): unknown => document.querySelector(THEBE_BLOCKS);
   let wanted: string | undefined;
   let settled = false;
   let planned = false;
@@ -52,18 +54,18 @@ export const startLoader = (
   const activate = async (cell?: CellElement, trusted?: boolean): Promise<void> =>
     (await load()).activate(loaded, cell, trusted);
 
-  /** The button of a cell whose class is still to come. */
-  const draw = (cell: CellElement): void => {
+  /** The button of an element whose class is still to come. */
+  const draw = (cell: CellElement, all: boolean): void => {
     const root = cell.attachShadow({ mode: 'open' });
     const row = document.createElement('div');
     const button = document.createElement('button');
-    row.className = 'row';
+    row.className = all ? 'row all' : 'row';
     button.className = 'run';
-    button.textContent = 'Run';
+    button.textContent = all ? 'Run all' : 'Run';
     button.onpointerenter = button.onfocus = preload;
     button.onclick = async ({ isTrusted }) => {
       // A synthetic click launches only on a Thebe page, and before anything is loaded no kernel can exist.
-      if (!isTrusted && !document.querySelector(THEBE_BLOCKS)) return;
+      if (!isTrusted && !thebe()) return;
       button.ariaBusy = 'true';
       try {
         await activate(cell, isTrusted);
@@ -79,7 +81,7 @@ export const startLoader = (
 
   /** Puts a cell beside its block without changing what the author wrote; undefined where it must wait. */
   const place = (block: Element): CellElement | undefined => {
-    if (block.tagName === 'LIVE-CELL') return block as CellElement;
+    if (OWN.test(block.tagName)) return block as CellElement;
     const host = hostOf(block);
     const there = host?.shadowRoot;
     const cell = (there?.querySelector('live-cell') ?? document.createElement('live-cell')) as CellElement;
@@ -102,7 +104,7 @@ export const startLoader = (
       wanted ??
       script?.dataset['cells'] ??
       document.querySelector('live-page')?.getAttribute('cells') ??
-      (document.querySelector(THEBE_BLOCKS) ? '[data-executable]' : DEFAULT_CELLS);
+      (thebe() ? '[data-executable]' : DEFAULT_CELLS);
     let heading = '';
     let number = 0;
     for (const [block, cell] of cells) {
@@ -110,18 +112,22 @@ export const startLoader = (
       if (!cell.host && cell !== block) cell.remove();
       cells.delete(block);
     }
-    for (const block of document.querySelectorAll(`${query},live-cell,h1,h2,h3,h4,h5,h6`)) {
+    for (const block of document.querySelectorAll(`${query},live-cell,live-launch,h1,h2,h3,h4,h5,h6`)) {
       if (/^H\d/.test(block.tagName)) heading = block.textContent.replace(/\s*[¶#]?\s*$/, '');
-      else if (!block.parentElement?.closest(`${query},live-cell`) && ((block as CellElement).block ?? block) === block) {
+      else if (
+        !block.parentElement?.closest(`${query},live-cell`) &&
+        ((block as CellElement).block ?? block) === block
+      ) {
         const cell = cells.get(block) ?? place(block);
         if (!cell) continue;
         cells.set(block, cell);
         cell.block = block;
-        if (!block.matches('[data-hidden]')) {
-          if (!cell.shadowRoot && !customElements.get('live-cell')) draw(cell);
-          cell.name = `code ${++number}${heading && `, ${heading}`}`;
-          cell.shadowRoot?.querySelector('.run')?.setAttribute('aria-label', `Run ${cell.name}`);
-        }
+        if (block.matches('[data-hidden]')) continue;
+        const all = block.tagName === 'LIVE-LAUNCH';
+        if (!all) cell.name = `code ${++number}${heading && `, ${heading}`}`;
+        if (customElements.get('live-cell')) continue;
+        if (!cell.shadowRoot) draw(cell, all);
+        if (!all) cell.shadowRoot!.querySelector('button')!.ariaLabel = `Run ${cell.name}`;
       }
     }
     // First read everything, then write: one layout, however many cells.
@@ -131,11 +137,12 @@ export const startLoader = (
     });
     for (const [cell, light, margin, overflow] of looks) {
       const theme = script?.dataset['theme'];
-      cell.scheme = /light|dark/.test(theme!) ? theme : light ? 'dark' : 'light';
+      cell.scheme = theme && theme !== 'auto' ? theme : light ? 'dark' : 'light';
       const row = cell.shadowRoot?.querySelector<HTMLElement>('.row');
-      row?.style.setProperty('color-scheme', cell.scheme!);
-      row?.style.setProperty('top', `-${margin}`);
-      row?.classList.toggle('in', overflow !== 'visible');
+      if (!row) continue;
+      row.style.colorScheme = cell.scheme;
+      row.style.top = `-${margin}`;
+      row.classList.toggle('in', overflow !== 'visible');
     }
   };
 
@@ -147,22 +154,19 @@ export const startLoader = (
   const loaded: Loaded = { script, url, cells, scan };
 
   const begin = (): void => {
-    document.adoptedStyleSheets.push(sheetOf(`[data-hidden]:has(+live-cell){${HIDDEN}`));
+    document.adoptedStyleSheets.push(hidden);
     scan();
     const observer = new MutationObserver(plan);
     observer.observe(document, { childList: true, subtree: true });
     for (const root of [document.documentElement, document.body]) observer.observe(root, { attributes: true });
     matchMedia('(prefers-color-scheme:dark)').onchange = plan;
-    const settle = (): void => {
-      setTimeout(() => {
-        settled = true;
-        plan();
-      }, 3e3);
-    };
-    if (document.readyState === 'complete') settle();
-    else addEventListener('load', settle);
+    // A page that has not hydrated by then never will.
+    setTimeout(() => {
+      settled = true;
+      plan();
+    }, 5e3);
     // What a Thebe page may expect without a click is known to the first chunk alone.
-    if (document.querySelector(THEBE_BLOCKS)) void activate().catch(() => 0);
+    if (thebe()) void activate().catch(() => 0);
   };
   if (document.readyState === 'loading') addEventListener('DOMContentLoaded', begin);
   else begin();

@@ -5,7 +5,11 @@ import { reduceProgress, type LaunchProgress } from './launch-progress.ts';
 import { specOf, type PageConfig } from './page/config.ts';
 import type { PageParts, SavedServers } from './parts.ts';
 
-const NOTHING: SavedServers = { load: () => Promise.resolve(undefined), save: () => undefined, forget: () => undefined };
+const NOTHING: SavedServers = {
+  load: () => Promise.resolve(undefined),
+  save: () => undefined,
+  forget: () => undefined,
+};
 
 /** Where a page's server is remembered; a bare Jupyter server counts as always saved. */
 export const savedServers = (config: PageConfig, parts: PageParts): SavedServers => {

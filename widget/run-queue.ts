@@ -58,12 +58,20 @@ export const reduceQueue = <Cell>(queue: RunQueue<Cell>, action: RunAction<Cell>
       const durationMs = elapsed(queue, running, action.at);
       if (action.ok) return { waiting, states: mark(queue, [running], { kind: 'done', durationMs }) };
       // What stands behind a failed cell was written in the belief that it worked.
-      const failed: CellState = { kind: 'failed', durationMs, ...(action.reason === undefined ? {} : { reason: action.reason }) };
+      const failed: CellState = {
+        kind: 'failed',
+        durationMs,
+        ...(action.reason === undefined ? {} : { reason: action.reason }),
+      };
       return { waiting: [], states: mark({ ...queue, states: mark(queue, waiting, STOPPED) }, [running], failed) };
     }
     case 'drop': {
       if (!waiting.includes(action.cell)) return queue;
-      return { ...queue, waiting: waiting.filter((cell) => cell !== action.cell), states: mark(queue, [action.cell], STOPPED) };
+      return {
+        ...queue,
+        waiting: waiting.filter((cell) => cell !== action.cell),
+        states: mark(queue, [action.cell], STOPPED),
+      };
     }
     case 'stop':
       return { waiting: [], states: mark(queue, running === undefined ? waiting : [running, ...waiting], STOPPED) };

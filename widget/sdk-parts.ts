@@ -1,12 +1,12 @@
+import { connectKernel } from '../sdk/connect-kernel.ts';
 import { launch } from '../sdk/launch.ts';
 import type { PageParts } from './parts.ts';
 
 /** The SDK as a page uses it; the kernel's half is loaded when a server is there. */
 export const sdkParts = (): PageParts => ({
   launch,
-  connectKernel: async (server, { name, path }) => {
-    const { connectJupyterKernel } = await import('../sdk/jupyter-kernel.ts');
-    return connectJupyterKernel(server, {
+  connectKernel: (server, { name, path }) => {
+    return connectKernel(server, {
       ...(name === undefined ? {} : { kernelName: name }),
       ...(path === undefined ? {} : { path }),
     });

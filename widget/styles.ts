@@ -1,5 +1,4 @@
-import { css, unsafeCSS } from 'lit';
-import { BASE_STYLE } from './base-style.ts';
+import { css } from 'lit';
 
 /** Colours and type of everything that we draw. Each can be set by the page through its `--live-…` property. */
 export const themeStyle = css`
@@ -41,9 +40,8 @@ export const themeStyle = css`
   }
 `;
 
-/** A cell: the row on the lower edge of the code, and what stands below it. */
+/** A cell beyond its base style: the row's other parts, and what stands below it. */
 export const cellStyle = css`
-  ${unsafeCSS(BASE_STYLE)}
   .cell {
     color: var(--_text);
   }

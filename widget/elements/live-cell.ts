@@ -1,5 +1,6 @@
-import { html, LitElement, nothing, type PropertyValues } from 'lit';
-import { openEditor, type CellEditor } from '../cell-editor.ts';
+import { html, LitElement, nothing, unsafeCSS, type PropertyValues } from 'lit';
+import { BASE_STYLE } from '../base-style.ts';
+import type { CellEditor } from '../cell-editor.ts';
 import { pageOf } from '../context.ts';
 import type { RunnableCell } from '../controller.ts';
 import { LiveCellStateEvent } from '../events.ts';
@@ -35,7 +36,7 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
     scheme: { attribute: false },
     menu: { state: true },
   };
-  static override styles = [themeStyle, cellStyle];
+  static override styles = [themeStyle, unsafeCSS(BASE_STYLE), cellStyle];
 
   declare block: Element | undefined;
   declare name: string | undefined;
@@ -71,7 +72,9 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
   }
 
   get #code(): Element | undefined {
-    return this.block === this ? (this.querySelector('pre') ?? this) : (this.block ?? this.querySelector('pre') ?? undefined);
+    return this.block === this
+      ? (this.querySelector('pre') ?? this)
+      : (this.block ?? this.querySelector('pre') ?? undefined);
   }
 
   readonly onInput = async (request: { readonly prompt: string; readonly password: boolean }): Promise<string> => {
@@ -123,6 +126,12 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
     return page.controller.run([this], mayLaunch);
   }
 
+  /** Puts the focus where the code can be changed, or else on Run. */
+  focusCode(): void {
+    if (this.#editor) this.#editor.focus();
+    else this.#part('run').focus();
+  }
+
   #follow(): void {
     const controller = this.#page?.controller;
     if (!controller) return;
@@ -139,7 +148,7 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
       clearInterval(this.#tick);
       this.#tick = undefined;
     }
-    if (controller.session.kind !== 'none') this.#edit();
+    if (controller.session.kind === 'live' && !controller.busy) this.#edit();
     this.requestUpdate();
   }
 
@@ -151,7 +160,11 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
   /** The author's stored output gives its place to the first run's. */
   #takeStored(): void {
     const cell = this.block && this.block !== this && !this.host ? this : undefined;
-    const stored = storedOutputOf(cell ?? this, this.host, this.#page?.controller.config.thebe?.outputSelector ?? '[data-output]');
+    const stored = storedOutputOf(
+      cell ?? this,
+      this.host,
+      this.#page?.controller.config.thebe?.outputSelector ?? '[data-output]',
+    );
     if (this.#stored || !stored) return;
     this.#stored = stored;
     showIn(stored, this.outputs, this.scheme);
@@ -165,12 +178,18 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
       if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
       watch.disconnect();
       const into = this.#part('code');
+      const { openEditor } = await import('../cell-editor.ts');
       this.#editor = await openEditor({
         block,
         root: this.renderRoot as ShadowRoot,
         into,
         label: `Code of ${this.name ?? 'the cell'}`,
         onRun: () => this.run(true),
+        onRunAndAdvance: () => {
+          this.run(true);
+          this.#page?.cellAfter(this)?.focusCode();
+        },
+        onAnnounce: (text) => this.#page?.say(text),
         onChange: () => undefined,
       }).catch(() => undefined);
       if (!this.#editor) return void (this.#opening = false);

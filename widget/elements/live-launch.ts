@@ -35,17 +35,32 @@ export class LiveLaunch extends LitElement {
     this.#stop?.();
   }
 
+  protected override createRenderRoot(): HTMLElement | DocumentFragment {
+    // The loader may have drawn the button already.
+    this.shadowRoot?.replaceChildren();
+    return super.createRenderRoot();
+  }
+
+  /** Runs every cell of the page; launches first where `mayLaunch` says that a reader asked. */
+  run(mayLaunch = false): boolean {
+    if (!this.#page) return false;
+    return this.#page.controller.runAll(mayLaunch);
+  }
+
   protected override render(): unknown {
     const page = this.#page;
     if (!page) return html`<slot></slot>`;
     const { controller } = page;
     const launching = controller.session.kind === 'launching';
     const busy = controller.busy || launching;
-    const runAll = (event: Event): void => {
-      page.statusCell = this;
-      controller.runAll(event.isTrusted);
-    };
-    return html`<button class="plain" part="button" ?disabled=${busy} @click=${runAll}><slot>Run all</slot></button>
+    return html`<button
+        class="plain"
+        part="button"
+        ?disabled=${busy}
+        @click=${(event: Event) => this.run(event.isTrusted)}
+      >
+        <slot>Run all</slot>
+      </button>
       <button class="plain" part="button" ?hidden=${!busy} @click=${() => controller.stop()}>
         ${launching ? 'Cancel' : 'Stop'}
       </button>

@@ -2,6 +2,8 @@ import { css, html, LitElement } from 'lit';
 import { PageController, type RunnableCell } from '../controller.ts';
 import { LiveSessionStateEvent } from '../events.ts';
 import { describeProgress, type SessionState } from '../launch-progress.ts';
+import { defineStatus } from '../lazy-elements.ts';
+import type { LiveCell } from './live-cell.ts';
 import { configFromAttributes, mergeConfig, type PageConfig } from '../page/config.ts';
 import type { PageParts } from '../parts.ts';
 import { sdkParts } from '../sdk-parts.ts';
@@ -51,19 +53,20 @@ export class LivePage extends LitElement {
 
   /** What is known beside the attributes, which win; read when the first launch begins. */
   config: PageConfig = {};
-  /** What the page talks to; replaced by tests. */
-  parts: PageParts = sdkParts();
+  /** Makes what a page talks to; replaced by tests. */
+  static parts: () => PageParts = sdkParts;
   /** The cell under which a launch shows how far it is. */
   statusCell: Element | undefined;
   #controller: PageController | undefined;
   #said = '';
   #last: SessionState | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #statusTimer: ReturnType<typeof setTimeout> | undefined;
 
   get controller(): PageController {
     if (!this.#controller) {
       const attributes = configFromAttributes((name) => this.getAttribute(name));
-      this.#controller = new PageController(mergeConfig(this.config, attributes), this.parts);
+      this.#controller = new PageController(mergeConfig(this.config, attributes), LivePage.parts());
       this.#controller.orderBy(inDocumentOrder);
       this.#controller.subscribe(() => this.#changed());
     }
@@ -73,12 +76,19 @@ export class LivePage extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     clearTimeout(this.#timer);
+    clearTimeout(this.#statusTimer);
     // Moved within the document it comes back at once, and its session must survive that.
     queueMicrotask(() => {
       if (this.isConnected) return;
       this.#controller?.dispose();
       this.#controller = undefined;
     });
+  }
+
+  /** The next cell that a reader sees, in the order of the document. */
+  cellAfter(cell: LiveCell): LiveCell | undefined {
+    const cells = this.controller.cells as LiveCell[];
+    return cells.slice(cells.indexOf(cell) + 1).find(({ setup }) => !setup);
   }
 
   /** Tells those who cannot see the page, when what they do leaves room for it. */
@@ -92,6 +102,7 @@ export class LivePage extends LitElement {
     if (session === this.#last) return;
     const before = this.#last;
     this.#last = session;
+    this.#prepareStatus(session);
     this.dispatchEvent(new LiveSessionStateEvent(session));
     if (session.kind === 'launching') {
       const words = describeProgress(session.progress);
@@ -106,6 +117,14 @@ export class LivePage extends LitElement {
     else if (session.kind === 'lost') this.say(session.failure.message);
     else if (session.kind === 'cancelled') this.say('The launch was cancelled.');
     else if (session.kind === 'live' && session.notice) this.say(session.notice);
+  }
+
+  /** The status is loaded when there is something to say: a failure, a loss, or a launch that takes its time. */
+  #prepareStatus(session: SessionState): void {
+    clearTimeout(this.#statusTimer);
+    const quick = session.kind === 'launching' ? 1_200 - (this.controller.now() - session.progress.startedAt) : 0;
+    if (session.kind !== 'live' || session.notice)
+      this.#statusTimer = setTimeout(() => void defineStatus().catch(() => undefined), Math.max(0, quick));
   }
 
   protected override render(): unknown {

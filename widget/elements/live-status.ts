@@ -1,6 +1,13 @@
 import { html, LitElement, nothing, type PropertyValues } from 'lit';
 import { pageOf } from '../context.ts';
-import { describePlace, describeProgress, stepOf, STEPS, type Failure, type LaunchProgress } from '../launch-progress.ts';
+import {
+  describePlace,
+  describeProgress,
+  stepOf,
+  STEPS,
+  type Failure,
+  type LaunchProgress,
+} from '../launch-progress.ts';
 import { terminalStyles, terminalText } from '../outputs/terminal-text.ts';
 import { statusStyle, themeStyle } from '../styles.ts';
 import { inWords } from '../words.ts';
@@ -94,7 +101,9 @@ export class LiveStatus extends LitElement {
   }
 
   #note(words: string): unknown {
-    return html`<div class="panel" part="panel"><div class="head"><span class="words">${words}</span></div></div>`;
+    return html`<div class="panel" part="panel">
+      <div class="head"><span class="words">${words}</span></div>
+    </div>`;
   }
 
   #underWay(progress: LaunchProgress, elapsed: number): unknown {

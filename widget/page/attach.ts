@@ -11,8 +11,7 @@ export interface CellElement extends HTMLElement {
 }
 
 /** Roots that a framework may hydrate, and globals of those that hydrate the whole document. */
-const HYDRATED =
-  '#__next,#___gatsby,#__nuxt,#__docusaurus,#root,#app,[data-reactroot],[data-server-rendered],astro-island[ssr]';
+const HYDRATED = '#__next,#___gatsby,#__nuxt,#__docusaurus,#root,#app,[data-server-rendered],astro-island[ssr]';
 
 /** Whether a framework has yet to take over this part of the page; a node put in before that breaks its hydration. */
 export const awaitsHydration = (block: Element): boolean => {
@@ -32,8 +31,8 @@ export const hostOf = (block: Element): Element | undefined => {
   return alone && /^(block|flow-root)$/.test(getComputedStyle(host).display) ? host : undefined;
 };
 
-/** Whether a colour is light, so that what it is written on must be dark. */
+/** Whether a colour is light, so that what it is written on must be dark; goes by its first number, red or lightness. */
 export const isLight = (color: string): boolean => {
-  const [first = 0, second = 0, third = 0] = (color.match(/[\d.]+/g) ?? []).map(Number);
-  return color.startsWith('rgb') ? first + second + third > 382 : first > (first > 1 ? 60 : 0.6);
+  const first = Number.parseFloat(/[\d.]+/.exec(color)?.[0] ?? '');
+  return first > (color.startsWith('rgb') ? 127 : first > 1 ? 60 : 0.6);
 };

@@ -58,8 +58,11 @@ export const configFromAttributes = (read: (name: string) => string | null | und
 };
 
 /** A hub that serves this script itself, at `<hub>/liveleaf/<version>/…`, needs no `data-hub`. */
-export const hubOfScript = (scriptUrl: string): string | undefined => /^(https?:\/\/.*?)\/liveleaf\/[^/]+\//.exec(scriptUrl)?.[1];
+export const hubOfScript = (scriptUrl: string): string | undefined =>
+  /^(https?:\/\/.*?)\/liveleaf\/[^/]+\//.exec(scriptUrl)?.[1];
 
 /** The whole spec of a page's repository, or undefined where it names none. */
 export const specOf = ({ repo, ref }: PageConfig): string | undefined =>
-  repo === undefined ? undefined : `${repo.replace(/\/+$/, '')}/${encodeURIComponent(ref ?? 'HEAD').replaceAll('%2F', '/')}`;
+  repo === undefined
+    ? undefined
+    : `${repo.replace(/\/+$/, '')}/${encodeURIComponent(ref ?? 'HEAD').replaceAll('%2F', '/')}`;

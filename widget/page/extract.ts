@@ -1,5 +1,6 @@
 /** The element whose text is the code: the block itself, or the `pre` in a block that is a wrapper. */
-export const codeOf = (block: Element): Element => (block.matches('pre') ? block : (block.querySelector('pre') ?? block));
+export const codeOf = (block: Element): Element =>
+  block.matches('pre') ? block : (block.querySelector('pre') ?? block);
 
 /** The code of a block, without the empty lines that markup puts around it. */
 export const sourceOf = (block: Element): string =>
@@ -11,8 +12,15 @@ export const sourceOf = (block: Element): string =>
 export const languageOf = (block: Element): string => {
   const named = block.closest('[data-language]')?.getAttribute('data-language');
   const code = codeOf(block);
-  const classes = [code.querySelector('code')?.className, code.className, block.className, block.parentElement?.className];
-  return named || (/\b(?:language|lang|highlight-source|highlight)-([\w+#-]+)/.exec(classes.join(' '))?.[1] ?? 'python');
+  const classes = [
+    code.querySelector('code')?.className,
+    code.className,
+    block.className,
+    block.parentElement?.className,
+  ];
+  return (
+    named || (/\b(?:language|lang|highlight-source|highlight)-([\w+#-]+)/.exec(classes.join(' '))?.[1] ?? 'python')
+  );
 };
 
 /** A flag of a block: present and not `"false"`. */

@@ -3,7 +3,8 @@ import { parseTolerantJson } from './tolerant-json.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
 
 /** Deep, in document order; a later value wins, as in Thebe. */
@@ -25,7 +26,10 @@ const repoOf = (binder: Fields): string | undefined => {
   const named = text(binder['repoProvider']) ?? 'github';
   const provider = PROVIDERS[named] ?? named;
   if (provider === 'git') return `git/${encodeURIComponent(raw)}`;
-  const repo = raw.replace(/^(https?:\/\/)?(www\.)?(github|gitlab)\.com\//, '').replace(/^\/+|\/+$/g, '').replace(/\.git$/, '');
+  const repo = raw
+    .replace(/^(https?:\/\/)?(www\.)?(github|gitlab)\.com\//, '')
+    .replace(/^\/+|\/+$/g, '')
+    .replace(/\.git$/, '');
   return provider === 'gl' ? `gl/${encodeURIComponent(repo)}` : `${provider}/${repo}`;
 };
 
@@ -41,7 +45,8 @@ export const thebeToConfig = (options: Fields): PageConfig => {
   const repo = repoOf(part('binderOptions'));
   const bare = isFields(options['serverSettings']) ? options['serverSettings'] : kernelOptions['serverSettings'];
   // An explicit flag wins; else a repository asks for a hub, and server settings alone for a server.
-  const useBinder = typeof options['useBinder'] === 'boolean' ? options['useBinder'] : repo !== undefined || !isFields(bare);
+  const useBinder =
+    typeof options['useBinder'] === 'boolean' ? options['useBinder'] : repo !== undefined || !isFields(bare);
   const binderUrl = text(part('binderOptions')['binderUrl']);
   const kernel = text(kernelOptions['kernelName']) ?? text(kernelOptions['name']);
   const path = text(kernelOptions['path'])?.replace(/^\/+/, '');
@@ -70,7 +75,10 @@ export const thebeToConfig = (options: Fields): PageConfig => {
  * Reads the configuration blocks of a page. One that cannot be read is reported and left aside, as in Thebe;
  * undefined where there is no block at all.
  */
-export const readThebeConfig = (blocks: readonly string[], report: (problem: string) => void): PageConfig | undefined => {
+export const readThebeConfig = (
+  blocks: readonly string[],
+  report: (problem: string) => void,
+): PageConfig | undefined => {
   if (blocks.length === 0) return undefined;
   const options = blocks.map((block): Fields => {
     try {
@@ -84,4 +92,3 @@ export const readThebeConfig = (blocks: readonly string[], report: (problem: str
   });
   return thebeToConfig(options.reduce(mergeDeep, {}));
 };
-

@@ -26,14 +26,19 @@ export const parseTolerantJson = (text: string): unknown => {
       item();
       if (take(',')) continue;
       if (take(close)) return;
-      fail(at < text.length ? `expected "," or "${close}", found ${JSON.stringify(text[at])}` : `"${close}" is missing`);
+      fail(
+        at < text.length ? `expected "," or "${close}", found ${JSON.stringify(text[at])}` : `"${close}" is missing`,
+      );
     }
   };
   const string = (): string | undefined => {
     const raw = token(/"(?:[^"\\\n]|\\[^])*"|'(?:[^'\\\n]|\\[^])*'|`(?:[^`\\$]|\\[^])*`/y);
-    return raw?.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r\n|[^])/g, (_, escape: string) => unescape(escape));
+    return raw
+      ?.slice(1, -1)
+      .replace(/\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r\n|[^])/g, (_, escape: string) => unescape(escape));
   };
-  const key = (): string => string() ?? token(/[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d-]*|\d+/uy) ?? fail('expected a key');
+  const key = (): string =>
+    string() ?? token(/[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d-]*|\d+/uy) ?? fail('expected a key');
   const value = (): unknown => {
     skip();
     if (take('{')) {
@@ -56,7 +61,9 @@ export const parseTolerantJson = (text: string): unknown => {
     const word = token(/[+-]?(?:0x[0-9a-f]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|Infinity|NaN)|[a-z]+/iy) ?? '';
     if (Object.hasOwn(WORDS, word)) return WORDS[word];
     if (/\d|Infinity|NaN/.test(word)) return /^-/.test(word) ? -Number(word.slice(1)) : Number(word.replace('+', ''));
-    return fail(at < text.length ? `no value can begin with ${JSON.stringify(word || text[at])}` : 'a value is missing');
+    return fail(
+      at < text.length ? `no value can begin with ${JSON.stringify(word || text[at])}` : 'a value is missing',
+    );
   };
   const result = value();
   skip();
@@ -65,7 +72,18 @@ export const parseTolerantJson = (text: string): unknown => {
 };
 
 const WORDS: Readonly<Record<string, unknown>> = { true: true, false: false, null: null, undefined };
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', b: '\b', f: '\f', v: '\v', 0: '\0', '\n': '', '\r': '', '\r\n': '' };
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+  0: '\0',
+  '\n': '',
+  '\r': '',
+  '\r\n': '',
+};
 
 const unescape = (escape: string): string =>
   /^[ux]./.test(escape) ? String.fromCharCode(Number.parseInt(escape.slice(1), 16)) : (ESCAPES[escape] ?? escape);
