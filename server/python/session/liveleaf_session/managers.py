@@ -1,0 +1,85 @@
+"""Jupyter's managers, with what a session needs of them changed."""
+
+import asyncio
+import os
+from collections import deque
+
+from jupyter_client.provisioning import LocalProvisioner
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from jupyter_server.services.sessions.sessionmanager import SessionManager
+
+from . import prestart
+
+# What a Thebe page asks for when its author named no path; so both find the same kernel.
+DEFAULT_PATH = "thebe.ipynb"
+# Messages kept for a client that was cut off: enough for its return, not for a loop that prints for hours.
+BUFFERED_MESSAGES = 10_000
+BUFFERED_BYTES = 16 << 20
+
+
+class PrestartedProvisioner(LocalProvisioner):
+    """Takes the kernel that runs already, the first time; afterwards starts them as usual."""
+
+    _taken = None
+
+    async def pre_launch(self, **kwargs):
+        self._taken = prestart.take()
+        if self._taken is not None:
+            self.parent.load_connection_info(self._taken[1])
+        return await super().pre_launch(**kwargs)
+
+    async def launch_kernel(self, cmd, **kwargs):
+        if self._taken is None:
+            return await super().launch_kernel(cmd, **kwargs)
+        self.process, self._taken = self._taken[0], None
+        self.pid = self.process.pid
+        self.pgid = os.getpgid(self.pid)
+        return self.connection_info
+
+
+class BoundedBuffer(deque):
+    """A list of (channel, message parts) that drops the oldest over its bounds."""
+
+    held = 0
+
+    def append(self, item):
+        super().append(item)
+        self.held += sum(len(part) for part in item[1])
+        while len(self) > BUFFERED_MESSAGES or (self.held > BUFFERED_BYTES and len(self) > 1):
+            self.held -= sum(len(part) for part in self.popleft()[1])
+
+
+class SessionKernelManager(AsyncMappingKernelManager):
+    """Bounds what is kept for an absent client."""
+
+    def start_buffering(self, kernel_id, session_key, channels):
+        super().start_buffering(kernel_id, session_key, channels)
+        if kernel_id in self._kernel_buffers:
+            self._kernel_buffers[kernel_id]["buffer"] = BoundedBuffer()
+
+
+class KernelSessionManager(SessionManager):
+    """Makes one kernel for a path, however many ask at once, and knows every spelling of the default path."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.lock = asyncio.Lock()
+
+    @staticmethod
+    def spelled(path):
+        return (path or "").lstrip("/") or DEFAULT_PATH
+
+    async def session_exists(self, path):
+        return await super().session_exists(self.spelled(path))
+
+    async def get_session(self, **kwargs):
+        if "path" in kwargs:
+            kwargs["path"] = self.spelled(kwargs["path"])
+        return await super().get_session(**kwargs)
+
+    async def create_session(self, path=None, name=None, type=None, kernel_name=None, kernel_id=None):
+        path = self.spelled(path)
+        async with self.lock:
+            if kernel_id is None and await super().session_exists(path):
+                return await super().get_session(path=path)
+            return await super().create_session(path, name, type, kernel_name, kernel_id)
