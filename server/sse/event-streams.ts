@@ -109,7 +109,8 @@ export class EventStreams {
     // A client that goes away in the middle of a write is no news.
     response.on('error', () => undefined);
     response.writeHead(200, open.headers);
-    response.write(open.opening);
+    if (open.opening === '') response.flushHeaders();
+    else response.write(open.opening);
     this.#heartbeat ??= setInterval(() => this.#beat(), this.#options.heartbeatMs).unref();
     channel.attach(stream);
   }

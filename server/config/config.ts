@@ -1,0 +1,122 @@
+import Type, { type Static } from 'typebox';
+import { PROVIDERS } from '../../sdk/contract/index.ts';
+
+const MINUTE_MS = 60_000;
+const GIB = 1_073_741_824;
+
+const section = <Properties extends Parameters<typeof Type.Object>[0]>(properties: Properties, description: string) =>
+  Type.Object(properties, { additionalProperties: false, description });
+
+const text = (description: string, fallback?: string) =>
+  Type.String({ description, minLength: 1, ...(fallback === undefined ? {} : { default: fallback }) });
+
+const count = (description: string, fallback: number, minimum = 0) =>
+  Type.Integer({ description, default: fallback, minimum });
+
+const list = (description: string, fallback: readonly string[]) =>
+  Type.Array(Type.String({ minLength: 1 }), { description, default: [...fallback] });
+
+/** Every key of the configuration, with its default and what it means; the same in file, environment and flags. */
+export const CONFIG_SCHEMA = section(
+  {
+    host: text('The address that the hub listens on.', '127.0.0.1'),
+    allowRemote: Type.Boolean({
+      description:
+        'Allow a host other than this machine. Sessions run as your own user: whoever reaches the hub runs what "allow" names.',
+      default: false,
+    }),
+    port: Type.Integer({
+      description: 'The port of the hub; sessions are reached on the next one. 0 takes any two free ones.',
+      default: 8585,
+      minimum: 0,
+      maximum: 65_534,
+    }),
+    publicUrl: Type.Optional(text('The address under which readers reach the hub; default http://<host>:<port>/.')),
+    sessionUrl: Type.Optional(
+      text('The address under which they reach sessions, on an origin of its own; default http://<host>:<port + 1>/.'),
+    ),
+    origins: list('Origins whose pages may use the hub, such as "http://localhost:8000"; "*" for all.', []),
+    allow: list(
+      'Repositories that may run, beside the folders of "dirs": "gh/owner/name", "gh/owner/*"; "*" stands for any characters.',
+      [],
+    ),
+    dirs: Type.Record(Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$' }), Type.String({ minLength: 1 }), {
+      description: 'Folders that can be launched as dir/<name>/<path>/HEAD, by name.',
+      default: {},
+    }),
+    stateDir: text('Where environments, sessions and keys are kept.', '.liveleaf'),
+    providers: list('The kinds of source that are served.', PROVIDERS),
+    network: section(
+      {
+        private: list(
+          'Hosts or networks with private addresses that may be fetched from: "git.example.org", "10.1.0.0/16".',
+          [],
+        ),
+      },
+      'What may be connected to on a reader’s behalf.',
+    ),
+    quota: section(
+      {
+        total: count('Sessions at once; 0 lets nobody in.', 20),
+        perRepo: count('Sessions at once of one repository; 0 sets no limit of its own.', 10),
+        queue: count('Launches that may wait for a place.', 100),
+        queueTimeoutMs: count('How long a launch waits for a place.', MINUTE_MS),
+        streams: count('Event streams at once.', 10_000, 1),
+        streamsPerAddress: count('Event streams at once from one address other than this machine’s.', 20, 1),
+      },
+      'How much runs at once.',
+    ),
+    sessions: section(
+      {
+        idleTimeoutMs: count('A session without activity ends after this long.', 10 * MINUTE_MS, 1_000),
+        maxAgeMs: count('A session ends after this long whatever happens.', 360 * MINUTE_MS, 1_000),
+        busyTimeoutMs: count('How long a busy kernel that nobody is connected to counts as activity.', 30 * MINUTE_MS),
+        startTimeoutMs: count('How long a session may take to start.', MINUTE_MS, 1_000),
+        abandonAfterMs: count('A launch that nobody watches is stopped after this long; its build goes on.', MINUTE_MS),
+        drainMs: count('How long a stopping hub waits for streams that cannot resume.', 0),
+        terminals: Type.Boolean({ description: 'Whether sessions offer terminals.', default: false }),
+      },
+      'The life of a session.',
+    ),
+    environments: section(
+      {
+        maxBytes: count('Disk that environments may take; the ones used last stay.', 20 * GIB),
+        maxAgeMs: count('Environments unused for this long are removed.', 30 * 1_440 * MINUTE_MS),
+      },
+      'How many environments are kept.',
+    ),
+    pool: section(
+      {
+        servers: count('Started servers that take any environment.', 2),
+        sessions: count('Started sessions of environments that were just used.', 2),
+      },
+      'What is kept warm.',
+    ),
+    builder: section(
+      {
+        timeoutMs: count('How long a build may take.', 30 * MINUTE_MS, 1_000),
+        concurrency: count('Builds at once.', 2, 1),
+        maxBytes: count('Disk that one environment may take.', 5 * GIB),
+      },
+      'How environments are built.',
+    ),
+    spawner: section(
+      {
+        memoryBytes: count('Memory that a session may take; 0 sets no limit.', 2 * GIB),
+      },
+      'How sessions are run.',
+    ),
+    log: section(
+      {
+        level: Type.Union(
+          (['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const).map((level) => Type.Literal(level)),
+          { description: 'silent, error, warn, info, debug or trace.', default: 'info' },
+        ),
+      },
+      'What is logged, to standard error.',
+    ),
+  },
+  'Liveleaf’s configuration.',
+);
+
+export type Config = Static<typeof CONFIG_SCHEMA>;
