@@ -14,6 +14,8 @@ export interface EvictionOptions {
 
 const LEFTOVER = /^(?:tmp|gone)-(\d+)-/;
 
+const STALE_MS = 3_600_000;
+
 /** A name for what is not complete yet (`tmp`) or no longer (`gone`); it tells which process works on it. */
 export const temporaryName = (kind: 'tmp' | 'gone' = 'tmp'): string =>
   `${kind}-${process.pid}-${randomBytes(8).toString('hex')}`;
@@ -60,7 +62,10 @@ export const evict = async (
   for (const name of await readdir(folder).catch(() => [])) {
     const worker = LEFTOVER.exec(name)?.[1];
     if (worker !== undefined) {
-      if (!isRunning(Number(worker))) await remove(name);
+      const begun = await stat(join(folder, name)).catch(() => undefined);
+      // In a container every hub has the same pid, so age counts too.
+      const isStale = begun !== undefined && now - begun.mtimeMs > STALE_MS;
+      if (isStale || !isRunning(Number(worker))) await remove(name);
       continue;
     }
     const used = await stat(mark(name)).catch(() => undefined);

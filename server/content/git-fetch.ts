@@ -68,13 +68,14 @@ export const fetchCommit = async (parts: GitFetchParts, request: FetchRequest): 
 
   const fetch = async (address: string, options: readonly string[], refspecs: readonly string[]): Promise<void> => {
     const target = await network.check(address, bounded);
+    const resolved = curlResolve(target);
     await git.run({
       words: ['fetch', '--progress', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', ...options],
       operands: [target.url.href, ...refspecs],
       folder: into,
       gitDir: into,
       protocols: target.url.protocol.slice(0, -1),
-      settings: { 'http.curloptResolve': curlResolve(target) },
+      ...(resolved === undefined ? {} : { settings: { 'http.curloptResolve': resolved } }),
       signal: bounded,
       maxFileBytes: limits.maxBytes,
       onOutput: () => {},

@@ -61,7 +61,9 @@ const parseUrl = (address: string | URL): { url: URL; host: string; port: number
   const standard = url === undefined ? undefined : DEFAULT_PORTS[url.protocol];
   if (url === undefined || standard === undefined || url.username !== '' || url.password !== '')
     throw new HubError('bad_spec', `${shown} is no plain http(s) address; give one without a user name or password.`);
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
+  // One spelling, so that what curl looks up is what it was told the addresses of.
+  url.hostname = url.hostname.replace(/\.$/, '');
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (isIP(host) === 0 && !HOST_NAME.test(host))
     throw new HubError(
       'bad_spec',
@@ -158,6 +160,8 @@ export const pinnedLookup =
     else callback(null, first.address, first.family);
   };
 
-/** For git's `http.curloptResolve`: tells curl the checked addresses. */
-export const curlResolve = ({ url, port, addresses }: CheckedTarget): string =>
-  `${url.hostname}:${port}:${addresses.map(({ address, family }) => (family === 6 ? `[${address}]` : address)).join(',')}`;
+/** For git's `http.curloptResolve`: tells curl the checked addresses. Undefined for an address literal, which curl does not look up. */
+export const curlResolve = ({ host, port, addresses }: CheckedTarget): string | undefined => {
+  if (isIP(host) !== 0) return undefined;
+  return `${host}:${port}:${addresses.map(({ address, family }) => (family === 6 ? `[${address}]` : address)).join(',')}`;
+};
