@@ -1,5 +1,5 @@
 import { createBackoff, pause } from './backoff.ts';
-import { BINDERHUB, decodeEvent, formatRepoSpec, type RepoSpec } from './contract/index.ts';
+import { BINDERHUB, decodeEvent } from './contract/index.ts';
 import { LiveleafError } from './errors.ts';
 import { readEventStream, type StreamEnd } from './event-stream.ts';
 import type { HubClient } from './hub-client.ts';
@@ -19,10 +19,10 @@ export class BinderhubLaunch {
   readonly #url: string;
   #opened = 0;
 
-  constructor(hub: HubClient, progress: LaunchProgress, spec: RepoSpec) {
+  constructor(hub: HubClient, progress: LaunchProgress, spec: string) {
     this.#hub = hub;
     this.#progress = progress;
-    this.#url = hub.address + BINDERHUB.build(formatRepoSpec(spec));
+    this.#url = hub.address + BINDERHUB.build(spec);
   }
 
   /** Runs to the terminal event; rejects with LiveleafError, or with the signal's reason. */

@@ -9,6 +9,7 @@ export interface JupyterMessage {
   readonly header: { readonly msg_id: string; readonly msg_type: string };
   readonly parent_header: { readonly msg_id?: string };
   readonly content: unknown;
+  readonly buffers?: readonly (ArrayBuffer | ArrayBufferView)[];
 }
 
 const resultOf = (content: Readonly<Record<string, unknown>>): ExecutionResult => {

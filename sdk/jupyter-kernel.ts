@@ -2,7 +2,7 @@ import { withDeadline } from './backoff.ts';
 import type { ConnectKernelOptions } from './connect-kernel.ts';
 import { ConnectionProbe } from './connection-probe.ts';
 import { LiveleafError } from './errors.ts';
-import { wrapComm, type ServicesComm } from './jupyter-comm.ts';
+import { JupyterComms } from './jupyter-comms.ts';
 import { JupyterExecution, type JupyterMessage } from './jupyter-execution.ts';
 import { findOrStartKernel, insistOnJupyter, whyKernelGone } from './jupyter-rest.ts';
 import type {
@@ -17,7 +17,7 @@ import type {
 import { JupyterRuns } from './jupyter-runs.ts';
 import type { KernelSockets } from './kernel-socket.ts';
 import { KernelState } from './kernel-state.ts';
-import { createServicesKernel, type QuietKernel } from './services-kernel.ts';
+import { commMessage, createServicesKernel, type QuietKernel } from './services-kernel.ts';
 import { SilenceWatch } from './silence-watch.ts';
 import { globalWorld, type World } from './world.ts';
 
@@ -38,7 +38,10 @@ class JupyterKernel implements KernelConnection {
   readonly #sockets: KernelSockets;
   readonly #state: KernelState;
   readonly #runs: JupyterRuns;
-  readonly #comms = new Set<{ end(): void }>();
+  readonly #comms = new JupyterComms((type, content, buffers) => {
+    this.#throwIfClosed();
+    this.#inner.sendShellMessage(commMessage(this.clientId, type, content, buffers), false);
+  });
   readonly #probe: ConnectionProbe;
   readonly #watch: SilenceWatch;
   readonly #stopWaking: () => void;
@@ -58,6 +61,7 @@ class JupyterKernel implements KernelConnection {
       server,
       kernel,
       clientId,
+      restart: () => this.#ask('/restart', 'POST'),
       whyGone: () => whyKernelGone(world, server, kernel.id),
       onGone: (error) => this.#close('dead', error as LiveleafError),
       onSent: (message) => this.#runs.sent(message, this.#sockets.count),
@@ -133,21 +137,12 @@ class JupyterKernel implements KernelConnection {
     return content.status === 'ok' && content.found ? (content.data as MimeBundle) : undefined;
   }
 
-  openComm(target: string, data: unknown = {}): Comm {
-    const inner = this.#inner.createComm(target);
-    const comm = this.#wrap(inner as unknown as ServicesComm);
-    inner.open(data as never);
-    return comm;
+  openComm(target: string, data?: unknown): Comm {
+    return this.#comms.open(target, data);
   }
 
   onComm(target: string, listener: (comm: Comm, data: unknown) => void): () => void {
-    const onOpen: Parameters<QuietKernel['registerCommTarget']>[1] = (inner, message) => {
-      listener(this.#wrap(inner as unknown as ServicesComm), message.content.data);
-    };
-    this.#inner.registerCommTarget(target, onOpen);
-    return () => {
-      if (!this.#inner.isDisposed) this.#inner.removeCommTarget(target, onOpen);
-    };
+    return this.#comms.onOpened(target, listener);
   }
 
   async interrupt(): Promise<void> {
@@ -204,6 +199,7 @@ class JupyterKernel implements KernelConnection {
       const askedOn = this.#runs.answered(message);
       if (askedOn !== undefined && askedOn > this.#restartedOn) this.#state.setAnswered();
     }
+    if (message.channel === 'iopub') this.#comms.accept(message);
     this.#runs.of(message)?.accept(
       message,
       (value) => this.#inner.sendInputReply({ status: 'ok', value }, message.header as never),
@@ -219,7 +215,7 @@ class JupyterKernel implements KernelConnection {
       this.#state.setRestarting(this.#cancelReason());
       this.#world.setTimeout(() => this.#askAgain(), ASK_AGAIN_MS);
     }
-    for (const comm of [...this.#comms]) comm.end();
+    this.#comms.endAll();
   }
 
   #cancelReason(): LiveleafError {
@@ -241,12 +237,6 @@ class JupyterKernel implements KernelConnection {
     return withDeadline(this.#world, cancelled, REPLY_DEADLINE_MS, late);
   }
 
-  #wrap(inner: ServicesComm): Comm {
-    const comm = wrapComm(inner, () => this.#comms.delete(comm));
-    this.#comms.add(comm);
-    return comm;
-  }
-
   async #ask(path: string, method: string): Promise<void> {
     const address = `api/kernels/${encodeURIComponent(this.id)}${path}`;
     await insistOnJupyter(this.#world, this.#server, address, { method });
@@ -262,7 +252,7 @@ class JupyterKernel implements KernelConnection {
     this.#watch.stop();
     this.#stopWaking();
     this.#runs.failAll(cause);
-    for (const comm of [...this.#comms]) comm.end();
+    this.#comms.endAll();
     this.#inner.dispose();
   }
 }

@@ -1,5 +1,5 @@
-import { BinderhubLaunch } from './binderhub-launch.ts';
-import { parseRepoSpec, repoSpec, RepoSpecError, type RepoSpec } from './contract/index.ts';
+import type { BinderhubLaunch } from './binderhub-launch.ts';
+import { formatRepoSpec, MAX_SPEC_LENGTH, type RepoSpec } from './contract/index.ts';
 import { LiveleafError } from './errors.ts';
 import { HubClient } from './hub-client.ts';
 import { hubKind, type HubKind } from './hub-kind.ts';
@@ -10,13 +10,20 @@ import { globalWorld, type World } from './world.ts';
 
 export type { Launch, LaunchFunction, LaunchOptions } from './launch-types.ts';
 
-const checkedSpec = (spec: RepoSpec | string): RepoSpec => {
+/** What an address could be led astray by; all else is for the hub to judge, which may know more providers than we. */
+const NO_SPEC = /[\s?#\\\u0000-\u001f\u007f]|(^|\/)\.{1,2}(\/|$)/;
+
+const specText = (spec: RepoSpec | string): string => {
+  let text = '';
   try {
-    return typeof spec === 'string' ? parseRepoSpec(spec) : repoSpec(spec.provider, spec.repo, spec.ref);
-  } catch (error) {
-    if (error instanceof RepoSpecError) throw new LiveleafError('bad_spec', error.message, { cause: error });
-    throw error;
+    text = typeof spec === 'string' ? spec : formatRepoSpec(spec);
+  } catch {
+    // Half of a surrogate pair has no encoding.
   }
+  if (text.includes('/') && !text.startsWith('/') && text.length <= MAX_SPEC_LENGTH && !NO_SPEC.test(text)) return text;
+  const received = JSON.stringify(String(typeof spec === 'string' ? spec : spec.repo).slice(0, 80));
+  const message = `${received} names no repository; a spec looks like gh/owner/name/HEAD, each part percent-encoded.`;
+  throw new LiveleafError('bad_spec', message);
 };
 
 const asError = (error: unknown): LiveleafError =>
@@ -68,21 +75,24 @@ class LaunchUnderWay implements Launch {
   async #run(spec: RepoSpec | string, options: LaunchOptions): Promise<void> {
     let hub: HubClient | undefined;
     try {
-      const checked = checkedSpec(spec);
+      const text = specText(spec);
       const onRetry = (attempt: number) => this.#progress.setConnection('reconnecting', attempt);
       hub = new HubClient(this.#world, options.hub, this.#progress.over, onRetry);
       this.#kind = await this.#kindOf(hub, options.api ?? 'auto');
       if (this.#progress.ended) return;
-      this.#driver =
-        this.#kind === 'liveleaf'
-          ? new LiveleafLaunch(hub, this.#progress, checked, options)
-          : new BinderhubLaunch(hub, this.#progress, checked);
+      this.#driver = await this.#driverOf(hub, text, options);
       await this.#driver.run();
     } catch (error) {
       this.#progress.fail(asError(error));
     } finally {
       hub?.dispose();
     }
+  }
+
+  async #driverOf(hub: HubClient, spec: string, options: LaunchOptions): Promise<LiveleafLaunch | BinderhubLaunch> {
+    if (this.#kind === 'liveleaf') return new LiveleafLaunch(hub, this.#progress, spec, options);
+    const { BinderhubLaunch } = await import('./binderhub-launch.ts');
+    return new BinderhubLaunch(hub, this.#progress, spec);
   }
 
   async #kindOf(hub: HubClient, api: NonNullable<LaunchOptions['api']>): Promise<HubKind> {

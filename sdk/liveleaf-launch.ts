@@ -2,12 +2,10 @@ import { createBackoff, pause } from './backoff.ts';
 import {
   API,
   decodeEvent,
-  formatRepoSpec,
   HEADERS,
   type LaunchCreated,
   type LaunchRequest,
   type LaunchState,
-  type RepoSpec,
 } from './contract/index.ts';
 import { LiveleafError } from './errors.ts';
 import { readEventStream, type StreamEnd } from './event-stream.ts';
@@ -35,13 +33,13 @@ export class LiveleafLaunch {
   #losses = 0;
   #attempts = 0;
 
-  constructor(hub: HubClient, progress: LaunchProgress, spec: RepoSpec, options: LaunchOptions) {
+  constructor(hub: HubClient, progress: LaunchProgress, spec: string, options: LaunchOptions) {
     const { kernel, path, profile } = options;
     this.#hub = hub;
     this.#progress = progress;
     this.#key = hub.world.randomToken();
     this.#request = {
-      spec: formatRepoSpec(spec),
+      spec,
       ...(kernel === undefined ? {} : { kernel }),
       ...(path === undefined ? {} : { path }),
       ...(profile === undefined ? {} : { profile }),

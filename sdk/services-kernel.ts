@@ -1,6 +1,8 @@
 import { KernelConnection } from '@jupyterlab/services/lib/kernel/default.js';
+import type * as Kernel from '@jupyterlab/services/lib/kernel/kernel.js';
 import { createMessage, type IMessage } from '@jupyterlab/services/lib/kernel/messages.js';
 import { ServerConnection } from '@jupyterlab/services/lib/serverconnection.js';
+import type { CommMessageType } from './jupyter-comms.ts';
 import { TOKEN_SUBPROTOCOL_PREFIX } from './contract/index.ts';
 import type { Server } from './kernel.ts';
 import { createKernelSockets, type KernelSocketOptions, type KernelSockets } from './kernel-socket.ts';
@@ -21,6 +23,8 @@ export interface ServicesKernelOptions extends Pick<KernelSocketOptions, 'world'
   readonly server: Server;
   readonly kernel: { readonly id: string; readonly name: string };
   readonly clientId: string | undefined;
+  /** Asks the server to restart the kernel. */
+  restart(): Promise<void>;
   /** Called when a message really leaves, and is not merely queued. */
   onSent(message: IMessage): void;
 }
@@ -39,6 +43,9 @@ export const createServicesKernel = (
   });
   const kernel = new QuietKernel({
     model: { ...options.kernel },
+    // Requests and comms are ours, which the cut for pages rests on.
+    handleComms: false,
+    kernelAPIClient: { restart: () => options.restart() } as unknown as Kernel.IKernelAPIClient,
     ...(clientId === undefined ? {} : { clientId }),
     serverSettings: ServerConnection.makeSettings({
       baseUrl: server.url,
@@ -63,3 +70,21 @@ export const createServicesKernel = (
 /** A question on the control channel, which a kernel answers even while it runs something. */
 export const controlQuestion = (session: string) =>
   createMessage({ msgType: 'kernel_info_request' as never, channel: 'control', session, content: {} as never });
+
+export const commMessage = (
+  session: string,
+  type: CommMessageType,
+  content: object,
+  buffers: readonly ArrayBuffer[] = [],
+) => {
+  // The package types a message by its kind alone, and comms of all kinds are one here.
+  const msgType = type as 'comm_msg';
+  const message = createMessage({
+    msgType,
+    channel: 'iopub',
+    session,
+    content: content as never,
+    buffers: [...buffers],
+  });
+  return { ...message, channel: 'shell' } as unknown as Parameters<QuietKernel['sendShellMessage']>[0];
+};

@@ -1,3 +1,5 @@
+import { randomUuid } from '../random-uuid.ts';
+
 /** Stands in for @lumino/coreutils: what a kernel connection uses of it. */
 export class PromiseDelegate<T> {
   readonly promise: Promise<T>;
@@ -14,13 +16,4 @@ export class PromiseDelegate<T> {
 
 export const JSONExt = { deepCopy: <T>(value: T): T => structuredClone(value) };
 
-export const UUID = {
-  uuid4: (): string => {
-    // Not randomUUID, which is absent on plain http.
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-    bytes[6] = (bytes[6]! & 0x0f) | 0x40;
-    bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
-  },
-};
+export const UUID = { uuid4: randomUuid };

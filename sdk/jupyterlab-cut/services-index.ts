@@ -1,3 +1,3 @@
 /** Stands in for the index of @jupyterlab/services, which would bring all of it. */
-export { CommsOverSubshells } from '@jupyterlab/services/lib/kernel/comm.js';
-export { ServerConnection } from '@jupyterlab/services/lib/serverconnection.js';
+export { CommsOverSubshells } from './kernel-comm.ts';
+export { ServerConnection } from './serverconnection.ts';
