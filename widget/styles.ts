@@ -106,12 +106,15 @@ export const cellStyle = css`
   .below {
     position: relative;
     box-sizing: border-box;
-    min-height: calc(24px + 3lh);
-    padding-top: 24px;
+    min-height: calc(28px + 3lh);
+    padding-top: 28px;
     font: 14px/1.5 var(--_font);
   }
   .below.elsewhere {
     min-height: 24px;
+  }
+  live-output {
+    font-size: 15px;
   }
   .mark {
     position: absolute;
@@ -162,10 +165,10 @@ export const cellStyle = css`
     border-radius: 1px;
     scale: 0.8;
   }
-  .elsewhere live-status {
+  .elsewhere .over {
     position: absolute;
     inset: 24px 0 auto;
-    z-index: 1;
+    z-index: 2;
   }
   @keyframes breathe {
     to {

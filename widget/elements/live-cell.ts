@@ -139,7 +139,8 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
     if (state !== this.#state) {
       this.#state = state;
       this.#used ||= state.kind !== 'idle';
-      if (state.kind === 'running') this.#takeStored();
+      if (this.#used) this.#findStored();
+      if (state.kind === 'running' && this.#stored) showIn(this.#stored, this.outputs, this.scheme);
       this.#announce(state);
       this.dispatchEvent(new LiveCellStateEvent(state));
     }
@@ -157,17 +158,10 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
       this.#page?.say(`${this.name ?? 'Code'}: ${state.kind === 'done' ? 'done' : markOf(state, 0)}.`);
   }
 
-  /** The author's stored output gives its place to the first run's. */
-  #takeStored(): void {
-    const cell = this.block && this.block !== this && !this.host ? this : undefined;
-    const stored = storedOutputOf(
-      cell ?? this,
-      this.host,
-      this.#page?.controller.config.thebe?.outputSelector ?? '[data-output]',
-    );
-    if (this.#stored || !stored) return;
-    this.#stored = stored;
-    showIn(stored, this.outputs, this.scheme);
+  /** What the author stored stays until the first run begins; from the click on it is known to be there. */
+  #findStored(): void {
+    const selector = this.#page?.controller.config.thebe?.outputSelector ?? '[data-output]';
+    this.#stored ??= storedOutputOf(this, this.host, selector);
   }
 
   #edit(): void {
@@ -217,14 +211,13 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
             part="run"
             aria-label="${active ? 'Stop' : 'Run'} ${this.name ?? 'code'}"
             @click=${(event: Event) => this.#press(event)}
-          >
-            ${active ? 'Stop' : 'Run'}
-          </button>
+            .textContent=${active ? 'Stop' : 'Run'}
+          ></button>
           ${session && session.kind !== 'none' ? this.#more() : nothing}
         </div>
         <div class="below ${this.#stored ? 'elsewhere' : ''}" part="below" ?hidden=${!shown}>
           <span class="mark ${state.kind}" part="mark" ?hidden=${state.kind === 'idle'}>${markOf(state, now)}</span>
-          ${status ? html`<live-status part="status"></live-status>` : nothing}
+          ${status ? html`<live-status part="status" class=${session?.kind === 'launching' ? 'over' : ''}></live-status>` : nothing}
           <live-output part="output" ?hidden=${!!this.#stored}></live-output>
           <div class="input"></div>
         </div>
