@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { BINDERHUB } from '../sdk/contract/index.ts';
 import type { Builder } from './builders/builder.ts';
 import type { Clock } from './clock.ts';
@@ -40,8 +40,6 @@ export interface HubParts {
   readonly addresses: RouteParts['addresses'];
   /** Sentences about what isolates sessions here. */
   readonly isolation: readonly string[];
-  /** Repositories that stand for others, by `<provider>/<spec>` without a ref; default none. */
-  readonly aliases?: Readonly<Record<string, string>>;
 }
 
 export interface HubApp {
@@ -84,7 +82,6 @@ export const buildApp = async (config: Config, parts: HubParts): Promise<HubApp>
     spawner,
     buildLogs,
     allow: createAllowList([...config.allow, ...Object.keys(config.dirs).map((name) => `dir/${name}/*`)]),
-    aliases: parts.aliases ?? {},
     clock,
     settings: {
       ...quota,
@@ -113,8 +110,9 @@ export const buildApp = async (config: Config, parts: HubParts): Promise<HubApp>
     ),
   );
   const server: App = Fastify({
-    loggerInstance: log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    loggerInstance: quieter(log) as FastifyBaseLogger,
+    // Addresses may hold tokens, so nothing is logged but what the hub says itself.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 65_536,
     requestTimeout: 30_000,
     keepAliveTimeout: 72_000,

@@ -16,6 +16,12 @@ const count = (description: string, fallback: number, minimum = 0) =>
 const list = (description: string, fallback: readonly string[]) =>
   Type.Array(Type.String({ minLength: 1 }), { description, default: [...fallback] });
 
+const hosted = (name: string) =>
+  section(
+    { host: Type.Optional(text(`The host or origin of another ${name}, such as "code.example.org".`)) },
+    `${name}, or a host like it.`,
+  );
+
 /** Every key of the configuration, with its default and what it means; the same in file, environment and flags. */
 export const CONFIG_SCHEMA = section(
   {
@@ -45,7 +51,20 @@ export const CONFIG_SCHEMA = section(
       default: {},
     }),
     stateDir: text('Where environments, sessions and keys are kept.', '.liveleaf'),
-    providers: list('The kinds of source that are served.', PROVIDERS),
+    providers: section(
+      {
+        enabled: list('The kinds of source that are served.', PROVIDERS),
+        gh: hosted('GitHub'),
+        gl: hosted('GitLab'),
+        gist: hosted('GitHub’s gists'),
+        checkouts: Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1 }), {
+          description:
+            'Folders that stand in for the repositories they are working copies of: "gh/owner/name": "<name in dirs>/<path>".',
+          default: {},
+        }),
+      },
+      'Where repositories come from.',
+    ),
     network: section(
       {
         private: list(
@@ -71,7 +90,7 @@ export const CONFIG_SCHEMA = section(
         idleTimeoutMs: count('A session without activity ends after this long.', 10 * MINUTE_MS, 1_000),
         maxAgeMs: count('A session ends after this long whatever happens.', 360 * MINUTE_MS, 1_000),
         busyTimeoutMs: count('How long a busy kernel that nobody is connected to counts as activity.', 30 * MINUTE_MS),
-        startTimeoutMs: count('How long a session may take to start.', MINUTE_MS, 1_000),
+        startTimeoutMs: count('How long a session may take to start.', 2 * MINUTE_MS, 1_000),
         abandonAfterMs: count('A launch that nobody watches is stopped after this long; its build goes on.', MINUTE_MS),
         drainMs: count('How long a stopping hub waits for streams that cannot resume.', 0),
         terminals: Type.Boolean({ description: 'Whether sessions offer terminals.', default: false }),
@@ -82,27 +101,42 @@ export const CONFIG_SCHEMA = section(
       {
         maxBytes: count('Disk that environments may take; the ones used last stay.', 20 * GIB),
         maxAgeMs: count('Environments unused for this long are removed.', 30 * 1_440 * MINUTE_MS),
+        allowedIndexes: list('Package indexes that repositories may name themselves.', []),
+        defaultIndex: Type.Optional(
+          text('The package index to use; default what uv’s or pip’s own variables name, else the public one.'),
+        ),
+        extraIndexes: list('Further package indexes, asked first.', []),
+        findLinks: list('Folders or pages with packages.', []),
+        insecureHosts: list('Index hosts whose certificate is not checked.', []),
       },
-      'How many environments are kept.',
+      'What environments are made of, and how many are kept.',
     ),
     pool: section(
       {
         servers: count('Started servers that take any environment.', 2),
-        sessions: count('Started sessions of environments that were just used.', 2),
+        sessions: count('Started sessions of environments that were just used.', 1),
+        sessionIdleMs: count('How long a warm session waits for its launch.', 10 * MINUTE_MS),
       },
       'What is kept warm.',
     ),
     builder: section(
       {
-        timeoutMs: count('How long a build may take.', 30 * MINUTE_MS, 1_000),
-        concurrency: count('Builds at once.', 2, 1),
-        maxBytes: count('Disk that one environment may take.', 5 * GIB),
+        timeoutMs: count('How long a build may take.', 60 * MINUTE_MS, 1_000),
+        silenceMs: count('How long a build may say nothing.', 10 * MINUTE_MS, 1_000),
+        maxBytes: count('Disk that one build may take.', 8 * GIB),
       },
       'How environments are built.',
     ),
     spawner: section(
       {
-        memoryBytes: count('Memory that a session may take; 0 sets no limit.', 2 * GIB),
+        isolation: Type.Union([Type.Literal('auto'), Type.Literal('none')], {
+          description: 'auto runs sessions in namespaces where this machine gives them; none never does.',
+          default: 'auto',
+        }),
+        memoryBytes: count('Memory that each process of a session may take.', 2 * GIB, 67_108_864),
+        openFiles: count('Files that each process of a session may hold open.', 4_096, 64),
+        threads: count('Threads for numerics.', 2, 1),
+        environmentVariables: list('Variables of the hub that sessions see.', ['LANG', 'LC_ALL', 'LC_CTYPE', 'TZ']),
       },
       'How sessions are run.',
     ),

@@ -73,12 +73,15 @@ export const checkConfig = (settings: Settings): Config => {
 };
 
 /** Sections that are left out whole get their defaults too. */
-const fillSections = (settings: Settings): Settings => {
-  const sections = Object.entries((CONFIG_SCHEMA as unknown as KeySchema).properties ?? {}).filter(
-    ([, schema]) => schema.properties !== undefined,
+const emptySections = (schema: KeySchema): Settings =>
+  Object.fromEntries(
+    Object.entries(schema.properties ?? {}).flatMap(([name, inner]) =>
+      inner.properties === undefined ? [] : [[name, emptySections(inner)]],
+    ),
   );
-  return layOver(Object.fromEntries(sections.map(([name]) => [name, {}])), structuredClone(settings));
-};
+
+const fillSections = (settings: Settings): Settings =>
+  layOver(emptySections(CONFIG_SCHEMA as unknown as KeySchema), structuredClone(settings));
 
 export interface ConfigSources {
   readonly env: Readonly<Record<string, string | undefined>>;

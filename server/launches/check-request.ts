@@ -1,4 +1,4 @@
-import { DEFAULT_REF, formatRepo, parseRepoSpec, type LaunchRequest } from '../../sdk/contract/index.ts';
+import { parseRepoSpec, type LaunchRequest } from '../../sdk/contract/index.ts';
 import { HubError } from '../errors.ts';
 import type { CheckedRequest } from './launch-run.ts';
 
@@ -33,13 +33,6 @@ export const checkRequest = (request: LaunchRequest): CheckedRequest => {
   if (!PROFILE.test(profile))
     throw new HubError('bad_spec', `${JSON.stringify(profile.slice(0, 80))} is no name of a profile.`);
   return { spec: parseRepoSpec(request.spec), kernel, path: checkPath(path), profile };
-};
-
-/** The same request for the repository that stands for the one that is asked for; its newest content, whatever the ref. */
-export const standIn = (request: CheckedRequest, aliases: Readonly<Record<string, string>>): CheckedRequest => {
-  const repo = formatRepo(request.spec);
-  const other = Object.hasOwn(aliases, repo) ? aliases[repo] : undefined;
-  return other === undefined ? request : { ...request, spec: parseRepoSpec(`${other}/${DEFAULT_REF}`) };
 };
 
 /** What makes two requests the same, beside their `Idempotency-Key`. */

@@ -30,8 +30,6 @@ export interface LauncherParts {
   readonly spawner: Spawner;
   readonly buildLogs: BuildLogs;
   readonly allow: AllowList;
-  /** Repositories that stand for others, by `<provider>/<spec>` without a ref. */
-  readonly aliases: Readonly<Record<string, string>>;
   readonly clock: Clock;
   readonly settings: LauncherSettings;
   /** Signs the session's token that goes out with `ready`. */

@@ -1,7 +1,7 @@
 import { formatRepo, formatRepoSpec } from '../../sdk/contract/index.ts';
 import { HubError } from '../errors.ts';
 import type { SessionRecord } from '../spawners/spawner.ts';
-import { checkRequest, fingerprintOf, standIn } from './check-request.ts';
+import { checkRequest, fingerprintOf } from './check-request.ts';
 import type { LauncherParts } from './launch-parts.ts';
 import { Detached, LaunchRun, type CheckedRequest } from './launch-run.ts';
 import { createReserver, fullError } from './reserve-session.ts';
@@ -106,8 +106,7 @@ export const createLauncher = (parts: LauncherParts): Launcher => {
   const beginnings = new Map<LaunchRun, Promise<boolean>>();
 
   const launcher: Launcher = {
-    launch: async (id, asked, mayExist) => {
-      const request = standIn(asked, parts.aliases);
+    launch: async (id, request, mayExist) => {
       parts.allow.check(request.spec);
       if (closed)
         throw new HubError('capacity', 'The hub is stopping; try again in a moment.', { retryAfterMs: 2_000 });
