@@ -17,11 +17,16 @@ export const createStreamView: CreateView<StreamOutput> = (output) => {
   box.append(text);
   element.append(box);
   const stop = keepScrollable(box, output.name === 'stderr' ? 'Printed to stderr' : 'Printed text');
+  const toEnd = (): void => {
+    box.scrollTop = box.scrollHeight;
+  };
   const update = (next: StreamOutput): void => {
     const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 4;
     view.draw(next.terminal);
-    if (atEnd) box.scrollTop = box.scrollHeight;
+    if (atEnd) toEnd();
   };
   update(output);
+  // It has a height only once the caller has put it on the page.
+  queueMicrotask(toEnd);
   return { element, update, dispose: stop };
 };
