@@ -16,7 +16,7 @@ const RULES: readonly Rule[] = [
     sentence: () => "The hub's disk is full; its owner has to free some space.",
   },
   {
-    pattern: /File too large|SIGXFSZ|file size limit/i,
+    pattern: /File too large|Out of memory/i,
     code: 'clone_limit',
     sentence: (url) => `${url} is larger than this hub fetches. Use a smaller repository.`,
   },
@@ -60,9 +60,7 @@ export const isUnadvertised = (error: unknown): boolean =>
 /** A failed fetch as the error that a person sees; anything but GitError is returned as it is. */
 export const fetchError = (error: unknown, url: string, commit: string): unknown => {
   if (!(error instanceof GitError)) return error;
-  const rule =
-    RULES.find(({ pattern }) => pattern.test(error.stderr)) ??
-    (error.killedBy === 'SIGXFSZ' ? RULES.find(({ code }) => code === 'clone_limit') : undefined);
+  const rule = RULES.find(({ pattern }) => pattern.test(error.stderr));
   if (rule !== undefined) return new HubError(rule.code, rule.sentence(url, commit), { cause: error });
   return new HubError('host_down', `${new URL(url).host} could not be fetched from; trying again later may help.`, {
     cause: error,

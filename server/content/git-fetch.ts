@@ -1,6 +1,6 @@
 import { link, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { curlResolve, type AddressPolicy } from '../network/address-policy.ts';
+import { curlResolve, type AddressPolicy, type CheckedTarget } from '../network/address-policy.ts';
 import { HubError } from '../errors.ts';
 import type { ContentLimits } from './content-limits.ts';
 import { CONTENT_REF } from './git-content.ts';
@@ -41,6 +41,15 @@ export const packBytes = async (gitDir: string): Promise<number> => {
   return bytes;
 };
 
+/** Whether a pack stopped at the limit on file size: index-pack is killed there, and says nothing. */
+const isCutOff = async (gitDir: string, maxBytes: number): Promise<boolean> => {
+  const folder = join(gitDir, 'objects', 'pack');
+  for (const name of await readdir(folder).catch(() => [])) {
+    if ((await stat(join(folder, name))).size >= maxBytes) return true;
+  }
+  return false;
+};
+
 /** Gives a new repository all that an earlier one holds, by hard links: packs never change. */
 const inherit = async (from: string, into: string, maxBytes: number): Promise<boolean> => {
   const packs = await packsOf(from);
@@ -66,8 +75,11 @@ export const fetchCommit = async (parts: GitFetchParts, request: FetchRequest): 
   const deadline = AbortSignal.timeout(limits.timeoutMs);
   const bounded = AbortSignal.any([signal, deadline]);
 
-  const fetch = async (address: string, options: readonly string[], refspecs: readonly string[]): Promise<void> => {
-    const target = await network.check(address, bounded);
+  const fetch = async (
+    target: CheckedTarget,
+    options: readonly string[],
+    refspecs: readonly string[],
+  ): Promise<void> => {
     const resolved = curlResolve(target);
     await git.run({
       words: ['fetch', '--progress', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', ...options],
@@ -88,23 +100,27 @@ export const fetchCommit = async (parts: GitFetchParts, request: FetchRequest): 
       () => false,
     );
 
+  const tooLarge = (): HubError =>
+    new HubError('clone_limit', `${request.url} takes more than ${limits.maxBytes} bytes. Use a smaller repository.`);
+
   /** For hosts that hand out only what a ref points to: first the tips, then all history. */
-  const fetchByRefs = async (url: string): Promise<void> => {
+  const fetchByRefs = async (target: CheckedTarget): Promise<void> => {
     const all = ['+refs/heads/*:refs/tips/heads/*', '+refs/tags/*:refs/tips/tags/*'];
-    await fetch(url, ['--depth=1'], all);
-    if (!(await has())) await fetch(url, ['--unshallow'], all);
-    if (!(await has())) throw new HubError('ref_not_found', `${url} has no commit ${commit}; check the id.`);
+    await fetch(target, ['--depth=1'], all);
+    if (!(await has())) await fetch(target, ['--unshallow'], all);
+    if (!(await has())) throw new HubError('ref_not_found', `${request.url} has no commit ${commit}; check the id.`);
     await mkdir(join(into, 'refs', 'liveleaf'), { recursive: true });
     await writeFile(join(into, CONTENT_REF), `${commit}\n`);
   };
 
-  const fetchFrom = (url: string): Promise<void> =>
-    fetch(url, ['--depth=1'], [`${commit}:${CONTENT_REF}`]).catch((error: unknown) => {
+  const fetchFrom = (target: CheckedTarget): Promise<void> =>
+    fetch(target, ['--depth=1'], [`${commit}:${CONTENT_REF}`]).catch((error: unknown) => {
       if (!isUnadvertised(error)) throw error;
-      return fetchByRefs(url);
+      return fetchByRefs(target);
     });
 
   try {
+    const target = await network.check(request.url, bounded);
     await mkdir(into, { recursive: true, mode: 0o700 });
     const format = commit.length === 64 ? 'sha256' : 'sha1';
     await git.run({
@@ -114,21 +130,21 @@ export const fetchCommit = async (parts: GitFetchParts, request: FetchRequest): 
     await mkdir(join(into, 'info'), { recursive: true });
     await writeFile(join(into, 'info', 'attributes'), ATTRIBUTES);
     if (request.base !== undefined) await inherit(request.base, into, limits.maxBytes);
-    await fetchFrom(request.url).catch(async (error: unknown) => {
+    await fetchFrom(target).catch(async (error: unknown) => {
       if (!isRedirect(error)) throw error;
-      await fetchFrom(await locate(request.url, bounded));
+      await fetchFrom(await network.check(await locate(request.url, bounded), bounded));
     });
     const kind = await git.run({ words: ['cat-file', '-t', CONTENT_REF], folder: into, gitDir: into, signal: bounded });
     if (kind.toString().trim() !== 'commit')
       throw new HubError('ref_not_found', `${commit} of ${request.url} is no commit; give a commit's id.`);
-    if ((await packBytes(into)) > limits.maxBytes)
-      throw new HubError('clone_limit', `${request.url} takes more than ${limits.maxBytes} bytes. Use a smaller one.`);
+    if ((await packBytes(into)) > limits.maxBytes) throw tooLarge();
   } catch (error) {
-    if (deadline.aborted && !signal.aborted && !(error instanceof HubError))
+    if (signal.aborted || error instanceof HubError) throw error;
+    if (deadline.aborted)
       throw new HubError(
         'clone_limit',
         `Fetching ${request.url} took longer than ${limits.timeoutMs / 1_000} s. Use a smaller repository, or try again later.`,
       );
-    throw error;
+    throw (await isCutOff(into, limits.maxBytes)) ? tooLarge() : error;
   }
 };
