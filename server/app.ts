@@ -159,6 +159,10 @@ export const buildApp = async (config: Config, parts: HubParts): Promise<HubApp>
   };
 };
 
+/** The framework's own remarks are of no use to an operator; its warnings are. */
+const quieter = (log: Log): Log =>
+  ['trace', 'debug', 'info'].includes(log.level) ? log.child({}, { level: 'warn' }) : log;
+
 /** BinderHub's streams and pages read the raw address; a malformed encoding in it is theirs to name, not the router's. */
 const rewriteUrl = ({ url = '/' }: { url?: string | undefined }): string => {
   for (const prefix of [BINDERHUB.build(''), BINDERHUB.launchPage('')])
