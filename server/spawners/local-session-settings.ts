@@ -1,4 +1,4 @@
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sessionPath } from '../../sdk/contract/index.ts';
 import type { BuiltEnvironment } from '../builders/builder.ts';
@@ -166,6 +166,8 @@ export const writeKernelspec = async (
     readOnlyEnvironment && site !== undefined
       ? { site: join(folder.packages, site.slice(environment.prefix.length)), pip: { PIP_PREFIX: folder.packages } }
       : { site: folder.packages, pip: { PIP_TARGET: folder.packages } };
+  // A folder that is absent when Python starts is left out of its imports for good.
+  await mkdir(overlay.site, { recursive: true, mode: 0o700 });
   const spec = {
     argv: [environment.python, '-m', 'ipykernel_launcher', '-f', '{connection_file}'],
     display_name: environment.displayName,

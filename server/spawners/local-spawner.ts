@@ -1,6 +1,5 @@
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import type { BuiltEnvironment } from '../builders/builder.ts';
 import { HubError } from '../errors.ts';
 import { availableMemory } from '../processes/available-memory.ts';
@@ -234,13 +233,19 @@ export const createLocalSpawner = async (options: LocalSpawnerOptions): Promise<
       ...pool.environments(),
     ],
     async close() {
-      closing.abort();
-      watch.close();
-      await background;
-      await pool.close();
-      for (const name of await records.names()) await stop(name);
-      await updates.close();
-      await rm(join(options.sockets), { recursive: true, force: true });
+      // The clock's sleeps keep no process alive, and by now nothing else may; but what was started must be seen to end.
+      const awake = setInterval(() => undefined, 1_000);
+      try {
+        closing.abort();
+        watch.close();
+        await background;
+        await pool.close();
+        for (const name of await records.names()) await stop(name);
+        await updates.close();
+        await rm(options.sockets, { recursive: true, force: true });
+      } finally {
+        clearInterval(awake);
+      }
     },
   };
 };

@@ -1,8 +1,10 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { createHmac, randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { pack } from 'tar-stream';
 import { WebSocket } from 'ws';
 import { sessionPath } from '../../../sdk/contract/index.ts';
@@ -81,10 +83,20 @@ export interface SessionWorld {
   end(): Promise<void>;
 }
 
-/** A temporary state folder with the Python side as its environment. */
-export const sessionWorld = async (): Promise<SessionWorld> => {
+const run = promisify(execFile);
+
+/** An environment of its own without pip, which borrows its packages from the Python side. */
+const makeEnvironment = async (python: string, prefix: string): Promise<void> => {
+  await run(python, ['-m', 'venv', '--without-pip', prefix]);
+  const [version] = await readdir(join(prefix, 'lib'));
+  const site = (root: string) => join(root, 'lib', version ?? '', 'site-packages');
+  await writeFile(join(site(prefix), 'borrowed.pth'), `${site(dirname(dirname(python)))}\n`);
+};
+
+/** A temporary state folder with one small environment. `folder` continues in an earlier world. */
+export const sessionWorld = async (given?: string): Promise<SessionWorld> => {
   const { python } = await pythonSide();
-  const folder = await mkdtemp(join(tmpdir(), 'll-'));
+  const folder = given ?? (await mkdtemp(join(tmpdir(), 'll-')));
   const options: LocalSpawnerOptions = {
     state: stateFolder(join(folder, 'state')),
     sockets: join(folder, 'k'),
@@ -98,15 +110,22 @@ export const sessionWorld = async (): Promise<SessionWorld> => {
     warmSessions: 0,
     environment: { LANG: 'C.UTF-8', HUB_SECRET: 'must-stay-outside' },
   };
-  await mkdir(options.state.root, { mode: 0o700 });
+  const prefix = join(options.state.generation('k'.repeat(52), '1'), 'env');
+  if (given === undefined) {
+    await mkdir(options.state.root, { mode: 0o700 });
+    await writeFile(options.state.keys, 'the keys of the hub', { mode: 0o600 });
+    await makeEnvironment(python, prefix);
+  }
   const environment: BuiltEnvironment = {
     key: 'k'.repeat(52),
     generation: '1',
-    prefix: dirname(dirname(python)),
-    python,
+    prefix,
+    python: join(prefix, 'bin', 'python'),
     displayName: 'Python 3.11 (test)',
   };
   const spawners: LocalSpawner[] = [];
+  // The clock's sleeps keep no process alive; a test's must.
+  const awake = setInterval(() => undefined, 1_000);
   return {
     folder,
     options,
@@ -122,6 +141,7 @@ export const sessionWorld = async (): Promise<SessionWorld> => {
       return spawner;
     },
     async end() {
+      clearInterval(awake);
       for (const spawner of spawners) await spawner.close();
       await rm(folder, { recursive: true, force: true });
     },
@@ -141,6 +161,7 @@ export const askSession = (
         socketPath: upstream.socketPath,
         path: `${sessionPath(name)}${path}`,
         method: init.method ?? 'GET',
+        agent: false,
         headers: { host: 'localhost', authorization: `token ${init.token ?? upstream.token}` },
       },
       (response) => {
@@ -214,4 +235,19 @@ export const until = async (what: () => Promise<boolean> | boolean, timeoutMs = 
     if (Date.now() > deadline) throw new Error(`Not so within ${timeoutMs} ms: ${String(what)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+};
+
+/** Pids of everything that runs for the sessions of a world: monitors by their argument, the rest by its mark. */
+export const processesOf = async (folder: string): Promise<readonly number[]> => {
+  const found: number[] = [];
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const [command, environment] = await Promise.all(
+      ['cmdline', 'environ'].map((file) => readFile(`/proc/${name}/${file}`, 'utf8').catch(() => '')),
+    );
+    const monitor = command?.includes('monitor.py') && command.includes(folder);
+    if (monitor || (environment?.includes('LIVELEAF_SESSION=') && environment.includes(folder)))
+      found.push(Number(name));
+  }
+  return found;
 };
