@@ -45,7 +45,7 @@ class JupyterComm implements Comm {
   }
 
   receive(data: unknown, buffers: NonNullable<JupyterMessage['buffers']>): void {
-    for (const listener of [...this.#onMessage]) listener(data, buffers);
+    for (const listener of this.#onMessage) listener(data, buffers);
   }
 
   /** The other end is gone. */
@@ -53,7 +53,7 @@ class JupyterComm implements Comm {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#onEnd();
-    for (const listener of [...this.#onClose]) listener(data);
+    for (const listener of this.#onClose) listener(data);
   }
 }
 
@@ -97,7 +97,7 @@ export class JupyterComms {
 
   /** The kernel is another one, or gone. */
   endAll(): void {
-    for (const comm of [...this.#comms.values()]) comm.end();
+    for (const comm of this.#comms.values()) comm.end();
   }
 
   #add(id: string, target: string): JupyterComm {

@@ -60,7 +60,7 @@ export class JupyterRuns {
   }
 
   failAll(error: LiveleafError): void {
-    for (const { execution } of [...this.#runs.values()]) execution.fail(error);
+    for (const { execution } of this.#runs.values()) execution.fail(error);
     this.#sentOn.clear();
   }
 

@@ -41,7 +41,7 @@ export const createKernelSockets = (options: KernelSocketOptions): KernelSockets
   let isFirst = true;
   let pauseNext = false;
   let count = 0;
-  let current: KernelSocket | undefined;
+  const sockets = new Set<KernelSocket>();
   const sleepers = new Set<() => void>();
   const pausing: Pick<World, 'setTimeout' | 'clearTimeout' | 'onWake'> = {
     ...world,
@@ -72,7 +72,7 @@ export const createKernelSockets = (options: KernelSocketOptions): KernelSockets
     constructor(address: string | URL, protocols: string | string[] = []) {
       this.#address = String(address);
       this.#protocols = [...[protocols].flat(), ...options.extraProtocols];
-      current = this;
+      sockets.add(this);
       void this.#connect().catch(() => undefined);
     }
 
@@ -84,7 +84,7 @@ export const createKernelSockets = (options: KernelSocketOptions): KernelSockets
       // Services gives this one up for another, as it does for a restart; that is no failure.
       if (this.readyState === 0) pauseNext = false;
       this.readyState = 3;
-      this.#closed.abort();
+      this.#end();
       this.#real?.close();
     }
 
@@ -159,6 +159,11 @@ export const createKernelSockets = (options: KernelSocketOptions): KernelSockets
       }
     }
 
+    #end(): void {
+      sockets.delete(this);
+      this.#closed.abort();
+    }
+
     #lost(): void {
       if (this.readyState !== 1) return;
       this.readyState = 3;
@@ -166,7 +171,7 @@ export const createKernelSockets = (options: KernelSocketOptions): KernelSockets
         this.#real.onmessage = null;
         this.#real.onclose = null;
       }
-      this.#closed.abort();
+      this.#end();
       this.onclose?.({ type: 'close', code: 1006, reason: '', wasClean: false } as CloseEvent);
     }
   }
@@ -176,7 +181,9 @@ export const createKernelSockets = (options: KernelSocketOptions): KernelSockets
     get count() {
       return count;
     },
-    renew: () => current?.renew(),
+    renew: () => {
+      for (const socket of sockets) socket.renew();
+    },
     hurry: () => {
       for (const wake of sleepers) wake();
     },

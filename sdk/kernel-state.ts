@@ -103,6 +103,6 @@ export class KernelState {
     const { status } = this;
     if (status === this.#told) return;
     this.#told = status;
-    for (const listener of [...this.#listeners]) listener(status, cause);
+    for (const listener of this.#listeners) listener(status, cause);
   }
 }

@@ -1,5 +1,13 @@
+import { startBinderhub } from './binderhub-server.ts';
+import { startFakeHub } from './fake-hub.ts';
+import { startKernelLab } from './kernel-lab.ts';
+
 /** Real servers that browser tests talk to; each part adds its own starter to this one visible list. */
-const STARTERS: Readonly<Record<string, () => Promise<{ address: string; close(): Promise<void> }>>> = {};
+const STARTERS: Readonly<Record<string, () => Promise<{ address: string; close(): Promise<void> }>>> = {
+  binderHub: startBinderhub,
+  fakeHub: startFakeHub,
+  kernelLab: startKernelLab,
+};
 
 /** Starts them all on loopback, on free ports. */
 export const startTestServers = async (): Promise<{ addresses: Record<string, string>; close(): Promise<void> }> => {

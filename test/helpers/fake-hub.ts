@@ -73,7 +73,7 @@ const faultsOf = (ref: string): Map<string, string> =>
 export class FakeHub {
   readonly #server: Server;
   readonly launches = new Map<string, FakeLaunch>();
-  /** Method and path of each request, with no query. */
+  /** Method and address of each request. */
   readonly requests: string[] = [];
   readonly #counts = new Map<string, number>();
   address = '';
@@ -104,13 +104,16 @@ export class FakeHub {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = new URL(request.url ?? '/', 'http://hub').pathname;
-    this.requests.push(`${request.method} ${path}`);
-    response.setHeader('access-control-allow-origin', '*');
+    this.requests.push(`${request.method} ${request.url}`);
+    // Below this path the hub allows no other origin, as one whose owner has not named the page's.
+    if (!path.startsWith('/closed/')) response.setHeader('access-control-allow-origin', '*');
     response.setHeader('access-control-allow-headers', 'authorization, content-type, idempotency-key, last-event-id');
     response.setHeader('access-control-allow-methods', 'GET, POST, DELETE');
     response.setHeader('access-control-expose-headers', 'retry-after');
     if (request.method === 'OPTIONS') return void response.writeHead(204).end();
-    if (path === '/versions') return json(response, 200, { liveleaf: '0.1.0', binderhub: '1.0', api: 1 });
+    if (path.endsWith('/versions') && !path.startsWith('/nothing/'))
+      return json(response, 200, { liveleaf: '0.1.0', binderhub: '1.0', api: 1 });
+    if (path === '/requests') return json(response, 200, this.requests);
     if (path === '/launches') return json(response, 200, this.#summary());
     if (path === API.launches && request.method === 'POST') return this.#create(request, response);
     const match = /^\/api\/launches\/([^/]+)(\/events)?$/.exec(path);
