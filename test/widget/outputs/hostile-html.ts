@@ -77,7 +77,7 @@ export const HOSTILE_HTML: Readonly<Record<string, string>> = {
   'mutation through CDATA and a processing instruction': `<svg><![CDATA[><img src=x onerror=${RUN}>]]></svg><?xml x="><img src=x onerror=${RUN}>"?>`,
   'mutation through a select and a textarea': `<select><style></select><img src=x onerror=${RUN}></style></select><textarea><p title="</textarea><img src=x onerror=${RUN}>">`,
   'mutation through annotation-xml': `<math><annotation-xml encoding="text/html"><style><img src=x onerror=${RUN}></style></annotation-xml></math>`,
-  'an attribute that ends early': `<a title="\`><img src=x onerror=${RUN}>\`" class="'\"><img src=x onerror=${RUN}>">x</a>`,
+  'an attribute that ends early': `<a title="\`><img src=x onerror=${RUN}>\`" class="'"><img src=x onerror=${RUN}>">x</a>`,
   // Templates and components
   'a template': `<template><img src=x onerror=${RUN}></template><template shadowrootmode=open><img src=x onerror=${RUN}></template>`,
   'elements of the page': `<live-cell hub="${AWAY}"></live-cell><live-page hub="${AWAY}"></live-page><x-evil is="y"></x-evil><b is="live-cell">b</b>`,

@@ -1,3 +1,4 @@
+/* oxlint-disable no-control-regex -- terminals are made of them */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
