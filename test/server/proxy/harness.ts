@@ -159,6 +159,22 @@ export const rawExchange = (port: number, request: string, waitMs = 2000): Promi
 
 export const statusOf = (answer: string): number => Number(/^HTTP\/1\.1 ([0-9]{3})/.exec(answer)?.[1] ?? 0);
 
+/** The head of a request whose connection closes after the answer. */
+export const requestHead = (
+  method: string,
+  target: string,
+  host: string,
+  headers: Record<string, string> = {},
+): string =>
+  [
+    `${method} ${target} HTTP/1.1`,
+    `Host: ${host}`,
+    'Connection: close',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    '',
+    '',
+  ].join('\r\n');
+
 /** The head of an upgrade, with any headers added. */
 export const upgradeHead = (target: string, host: string, headers: Record<string, string> = {}): string =>
   [
