@@ -59,10 +59,11 @@ const ATTRIBUTES_OF_OURS = /^(?:class|part|tabindex|role|aria-label|hidden)$/;
 const forbidden = (host: HTMLElement): string[] => {
   const inner = everything(host).filter((element) => element.getRootNode() !== host.getRootNode());
   const names = inner.filter((element) =>
-    /^(?:script|iframe|frame|object|embed|form|input|button|select|textarea|style|link|meta|base|svg|math|template|slot)$|-/.test(
+    /^(?:script|iframe|frame|object|embed|form|button|select|textarea|style|link|meta|base|svg|math|template|slot)$|-/.test(
       element.localName,
     ),
   );
+  const inputs = inner.filter((element) => element instanceof HTMLInputElement && element.type !== 'checkbox');
   const attributes = inner.flatMap((element) =>
     element
       .getAttributeNames()
@@ -82,7 +83,12 @@ const forbidden = (host: HTMLElement): string[] => {
   const outside = everything(host)
     .filter((element) => element.getRootNode() === host.getRootNode())
     .flatMap((element) => element.getAttributeNames().filter((name) => !ATTRIBUTES_OF_OURS.test(name)));
-  return [...names.map((element) => `<${element.localName}>`), ...attributes, ...links.map(() => 'rel'), ...outside];
+  return [
+    ...[...names, ...inputs].map((element) => `<${element.localName}>`),
+    ...attributes,
+    ...links.map(() => 'rel'),
+    ...outside,
+  ];
 };
 
 /** Whether an output stays within its box, whatever its styles say. */

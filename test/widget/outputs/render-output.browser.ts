@@ -217,6 +217,25 @@ describe('renderOutputs', () => {
     expect(document.getElementById('user-content-T_1')).to.equal(null);
   });
 
+  it('folds with check boxes as array libraries do, and gives them colours for dark pages', async () => {
+    host.style.colorScheme = 'dark';
+    const source =
+      '<style>:root{--xr-text:var(--jp-content-font-color0,black)}.body{display:none;color:var(--xr-text)}' +
+      '#s1:checked ~ .body{display:block}</style><div><input id="s1" class="in" type="checkbox"><input name="q">' +
+      '<label for="s1">Values</label><div class="body">1 2 3</div></div>';
+    await apply(display({ 'text/html': source }));
+    const inner = await html();
+    const [label, body] = [inner.querySelector('label'), inner.querySelector('.body')];
+    if (!label || !body) throw new Error(inner.innerHTML);
+    expect(inner.querySelectorAll('input')).to.have.length(1);
+    expect(getComputedStyle(body).display).to.equal('none');
+    label.click();
+    expect([getComputedStyle(body).display, getComputedStyle(body).color]).to.deep.equal([
+      'block',
+      'rgb(226, 230, 234)',
+    ]);
+  });
+
   it('sends links to the web only, in a new page without ties to this one', async () => {
     await apply(
       display({ 'text/html': '<a href="https://a.test/x">a</a><a href="javascript:x()">b</a><a href="/c">c</a>' }),

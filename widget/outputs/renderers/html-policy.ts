@@ -2,15 +2,18 @@ import type { Config } from 'dompurify';
 
 const TAGS =
   'a abbr address article aside audio b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn ' +
-  'div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li main mark nav ol p picture pre q ' +
+  'div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img input ins kbd label li main mark nav ol p picture pre q ' +
   'rp rt ruby s samp section small source span strike strong style sub summary sup table tbody td tfoot th thead time tr tt u ' +
   'ul var video wbr';
 
 const ATTRIBUTES =
-  'abbr align alt border cellpadding cellspacing class color colspan controls datetime dir headers height href id lang loop ' +
+  'abbr align alt border cellpadding cellspacing checked class color colspan controls datetime dir disabled for headers height href id lang loop ' +
   'muted name open preload reversed rowspan scope size span src start style title type valign width';
 
-/** What is left of foreign HTML: two fixed lists. No forms, frames, scripts, SVG or MathML, no handlers, no `data-*`. */
+/**
+ * What is left of foreign HTML: two fixed lists. No forms, frames, scripts, SVG or MathML, no handlers, no `data-*`. Inputs
+ * are there for check boxes only, with which array libraries fold their tables; the others are taken out afterwards.
+ */
 export const HTML_POLICY = {
   ALLOWED_TAGS: TAGS.split(' '),
   ALLOWED_ATTR: ATTRIBUTES.split(' '),

@@ -1,8 +1,17 @@
 import { lazyStyleSheet } from '../style-sheet.ts';
 
+/** Names that libraries take from JupyterLab for their own outputs; so these follow light and dark, too. */
+const jupyterColours = Object.entries({
+  'content-font-color': ['#1f2328,#e2e6ea', '#1f2328,#e2e6ea', '#57606a,#9aa4af', '#6e7781,#848d97'],
+  'layout-color': ['#ffffff,#16191d', '#ffffff,#16191d', '#f3f5f7,#22272d', '#e4e8ec,#2f353c'],
+  'border-color': ['#afb8c1,#565f69', '#c4cbd2,#474f58', '#d4d9de,#3b424a', '#e4e8ec,#2f353c'],
+})
+  .flatMap(([name, pairs]) => pairs.map((pair, level) => `--jp-${name}${level}:light-dark(${pair})`))
+  .join(';');
+
 /** How HTML outputs look inside their shadow root: tables above all. */
 export const htmlStyles = lazyStyleSheet(`
-:host{display:block;color:var(--live-text,light-dark(#1f2328,#e2e6ea));
+:host{${jupyterColours};display:block;color:var(--live-text,light-dark(#1f2328,#e2e6ea));
   font:.875rem/1.5 var(--live-font-ui,system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif);
   --_border:var(--live-border,light-dark(#d4d9de,#3b424a));
   --_stripe:var(--live-table-stripe,light-dark(#f5f7f9,#20252b))}

@@ -29,11 +29,11 @@ export const applyInlineStyle = (element: HTMLElement, css: string): void => {
   copyDeclarations(parsed, element.style);
 };
 
-/** Selectors of foreign rules stay inside their shadow root, and follow the prefixed ids. */
+/** Selectors of foreign rules stay inside their shadow root, whose host is their root, and follow the prefixed ids. */
 const safeSelector = (selector: string): string | undefined =>
   /:host|::part|::slotted|::highlight|\\/i.test(selector)
     ? undefined
-    : selector.replace(/#(?=[a-z_])/gi, `#${NAME_PREFIX}`);
+    : selector.replace(/#(?=[a-z_])/gi, `#${NAME_PREFIX}`).replaceAll(':root', ':host');
 
 const copyRule = (rule: CSSRule, target: CSSStyleSheet | CSSGroupingRule): void => {
   const at = target.cssRules.length;

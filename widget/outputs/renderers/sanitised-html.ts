@@ -1,6 +1,6 @@
 import DOMPurify from 'dompurify';
 import { htmlStyles } from './html-styles.ts';
-import { HTML_POLICY, isLinkAddress, isMediaAddress } from './html-policy.ts';
+import { HTML_POLICY, isLinkAddress, isMediaAddress, NAME_PREFIX } from './html-policy.ts';
 import { applyInlineStyle, safeStyleSheet } from './safe-css.ts';
 
 /** Sanitised HTML, ready to be put on the page. */
@@ -34,12 +34,16 @@ const secureMedia = (element: HTMLElement): void => {
   }
 };
 
+/** Whether an element goes, or is styles, which go elsewhere. */
+const isTakenOut = (element: HTMLElement): boolean =>
+  element instanceof HTMLStyleElement || (element instanceof HTMLInputElement && element.type !== 'checkbox');
+
 /** Takes what the markup says and the page's policy would not allow, and says it through the object model. */
 const secure = (fragment: DocumentFragment): string => {
   let css = '';
   for (const element of fragment.querySelectorAll<HTMLElement>('*')) {
-    if (element instanceof HTMLStyleElement) {
-      css += `${element.textContent}\n`;
+    if (isTakenOut(element)) {
+      if (element instanceof HTMLStyleElement) css += `${element.textContent}\n`;
       element.remove();
       continue;
     }
@@ -48,6 +52,8 @@ const secure = (fragment: DocumentFragment): string => {
       element.removeAttribute('style');
       applyInlineStyle(element, style);
     }
+    const labelled = element.getAttribute('for');
+    if (labelled !== null) element.setAttribute('for', NAME_PREFIX + labelled);
     if (element instanceof HTMLAnchorElement) secureLink(element);
     else if (element.hasAttribute('href')) element.removeAttribute('href');
     if (element.matches('img,audio,video,source')) secureMedia(element);
