@@ -18,6 +18,7 @@ export const outputCss = `
   display:grid;grid-template-columns:minmax(0,1fr);gap:.625rem;color:var(--_text);text-align:start}
 .live-outputs:empty{display:none}
 .live-output{min-inline-size:0}
+.live-output:empty{min-block-size:1lh}
 .live-scroll{overflow:auto;overscroll-behavior-x:contain;max-block-size:var(--live-output-max-height,36rem);scrollbar-width:thin}
 .live-scroll:focus-visible{outline:2px solid var(--_accent);outline-offset:2px;border-radius:2px}
 .live-structured{white-space:pre;overflow-wrap:normal;inline-size:max-content;min-inline-size:100%}
@@ -35,7 +36,6 @@ summary.live-error-line:focus-visible{outline:2px solid var(--_accent);outline-o
 .live-image.live-on-light{background:#fff}
 .live-image.live-on-dark{background:#16191d}
 .live-html{contain:content;max-block-size:none}
-.live-html:empty{min-block-size:1lh}
 @supports (animation-timeline:scroll()){.live-html{animation:live-more linear;animation-timeline:scroll(self inline)}
 @keyframes live-more{0%,98%{mask-image:linear-gradient(90deg,#000 calc(100% - 2.5rem),#0003)}}}
 @media print{.live-scroll{max-block-size:none;overflow:visible}.live-structured{white-space:pre-wrap}}

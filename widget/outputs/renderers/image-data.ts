@@ -6,8 +6,6 @@ const SIGNATURES: readonly { readonly type: string; readonly at: number; readonl
   { type: 'image/webp', at: 8, bytes: 'WEBP' },
 ];
 
-export const IMAGE_TYPES: readonly string[] = SIGNATURES.map((signature) => signature.type);
-
 /** Bytes of an image and what they are. */
 export interface ImageData {
   readonly type: string;

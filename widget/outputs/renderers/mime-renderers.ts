@@ -1,21 +1,22 @@
 import type { MimeBundle } from '../../../sdk/kernel.ts';
 import { mimeText } from '../output.ts';
-import { createHtmlView } from './html-view.ts';
-import { IMAGE_TYPES } from './image-data.ts';
-import { createImageView } from './image-view.ts';
 import { createJsonView } from './json-view.ts';
-import type { MimeContent, MimeRenderer } from './mime-renderer.ts';
+import { loadRenderer, type MimeContent, type MimeRenderer } from './mime-renderer.ts';
 import { createPlainView } from './plain-view.ts';
 
 const isText = ({ value }: MimeContent): boolean => mimeText(value) !== undefined;
 
 /** In Jupyter's order: the first that a bundle has and that can show it is used. LaTeX and Markdown are shown as text. */
 export const MIME_RENDERERS: readonly MimeRenderer[] = [
-  { types: ['text/html'], accepts: isText, create: createHtmlView },
-  { types: ['image/svg+xml', ...IMAGE_TYPES], accepts: isText, create: createImageView },
-  { types: ['text/markdown', 'text/latex'], accepts: isText, create: createPlainView },
-  { types: ['application/json'], create: createJsonView },
-  { types: ['text/plain'], accepts: isText, create: createPlainView },
+  { types: ['text/html'], accepts: isText, load: async () => (await import('./html-view.ts')).createHtmlView },
+  {
+    types: ['image/svg+xml', 'image/png', 'image/jpeg', 'image/gif', 'image/webp'],
+    accepts: isText,
+    load: async () => (await import('./image-view.ts')).createImageView,
+  },
+  { types: ['text/markdown', 'text/latex'], accepts: isText, load: () => createPlainView },
+  { types: ['application/json'], accepts: () => true, load: () => createJsonView },
+  { types: ['text/plain'], accepts: isText, load: () => createPlainView },
 ];
 
 /** The renderer for a bundle and what it shows of it; undefined when there is none. */
@@ -27,8 +28,13 @@ export const pickRenderer = (
     for (const type of renderer.types) {
       if (!Object.hasOwn(data, type)) continue;
       const content = { type, value: data[type], data, metadata };
-      if (renderer.accepts?.(content) ?? true) return { renderer, content };
+      if (renderer.accepts(content)) return { renderer, content };
     }
   }
   return undefined;
+};
+
+/** Fetches the code of all renderers, for a moment when nothing else is to be done, such as after a launch. */
+export const preloadRenderers = async (): Promise<void> => {
+  await Promise.allSettled(MIME_RENDERERS.map((renderer) => loadRenderer(renderer)));
 };
