@@ -64,6 +64,8 @@ export const buildRecipe = (plan: PythonPlan, places: BuildPlaces): BuildRecipe 
   const freeze = (save: string) => run('freeze', [uv, 'pip', 'freeze', '--quiet', '--python', python], { save });
   const files: Record<string, string> = { 'base.in': `${BASE_REQUIREMENTS.join('\n')}\n` };
   const steps: BuildStep[] = [];
+  /** Makes the same environment once more, now with the bytecode that came into the cache. */
+  const again: BuildStep[] = [];
 
   if (plan.ownCode)
     steps.push({ kind: 'unpack', archive: 'source.tar', into: 'source', say: 'Unpacking the repository’s own code' });
@@ -77,12 +79,16 @@ export const buildRecipe = (plan: PythonPlan, places: BuildPlaces): BuildRecipe 
     }
     const own = plan.ownCode ? ['--no-editable'] : ['--no-install-project'];
     const sync = [uv, 'sync', '--frozen', '--no-dev', '--inexact', ...own, '--link-mode', places.link];
+    const kernel = install('-r', join(folder, 'base.in'), '-c', join(folder, 'locked.txt'));
     steps.push(
       run('sync', sync, { say: 'Installing the packages of uv.lock', cwd: project }),
       freeze('locked.txt'),
-      run('install', install('-r', join(folder, 'base.in'), '-c', join(folder, 'locked.txt')), {
-        say: 'Installing the kernel',
-      }),
+      run('install', kernel, { say: 'Installing the kernel' }),
+    );
+    // What a lock file names is in the cache by address alone, so it can be found again only in the same way.
+    again.push(
+      run('link', [...sync, '--quiet', '--offline'], { ifCompiled: true, cwd: project }),
+      run('link', [...kernel, '--quiet', '--offline'], { ifCompiled: true }),
     );
   } else {
     const argv = ['-r', join(folder, 'base.in')];
@@ -98,15 +104,17 @@ export const buildRecipe = (plan: PythonPlan, places: BuildPlaces): BuildRecipe 
       files['requirements.in'] =
         inFile.map((option) => `${option}\n`).join('') + inKeyOrder(plan.install.lines, source);
     }
-    steps.push(run('install', install(...argv), { say: 'Installing packages', cwd: plan.ownCode ? source : folder }));
+    const cwd = plan.ownCode ? source : folder;
+    const exactly = install('--quiet', '--offline', '--no-deps', '-r', join(folder, 'requirements.lock'));
+    steps.push(run('install', install(...argv), { say: 'Installing packages', cwd }));
+    again.push(run('link', exactly, { ifCompiled: true, cwd }));
   }
 
-  const again = install('--quiet', '--offline', '--no-deps', '-r', join(folder, 'requirements.lock'));
   steps.push(
     freeze('requirements.lock'),
     { kind: 'compile-cache', python },
     run('venv', venv, { ifCompiled: true }),
-    run('link', again, { ifCompiled: true, cwd: plan.ownCode ? source : folder }),
+    ...again,
     { kind: 'compile-rest', python },
     run('check', [python, '-I', '-c', SMOKE_TEST], { say: 'Checking that the kernel starts' }),
     { kind: 'remove', path: 'project' },

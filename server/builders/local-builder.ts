@@ -52,6 +52,8 @@ export const createLocalBuilder = (options: LocalBuilderOptions): LocalBuilder =
   const store = createGenerationStore(state);
   const limits: BuildLimits = { ...DEFAULT_BUILD_LIMITS, ...options.limits };
   const followers = new Map<string, BuildLogFollower>();
+  /** A build that began while the cache goes would lose it under its feet. */
+  let evicting: Promise<unknown> = Promise.resolve();
   const starting = new Map<string, Promise<string>>();
   /** Builds that this builder started or met, to be ended with it. */
   const met = new Set<string>();
@@ -81,6 +83,10 @@ export const createLocalBuilder = (options: LocalBuilderOptions): LocalBuilder =
   const status = async (key: string): Promise<BuildStatus> => {
     const generation = await store.newest(key);
     return generation === undefined ? { state: 'absent' } : statusOf(key, generation);
+  };
+
+  const noteExit = async (key: string, generation: string): Promise<void> => {
+    if ((await store.recordOf(key, generation)) === undefined) await store.giveUp(key, generation);
   };
 
   /** Fills a claimed generation and starts its process. */
@@ -115,7 +121,7 @@ export const createLocalBuilder = (options: LocalBuilderOptions): LocalBuilder =
       folder,
       environment,
       // A process that dies before it has a record would else count as being prepared while this hub lives.
-      onExit: () => void store.giveUp(key, generation).catch(options.onError),
+      onExit: () => void noteExit(key, generation).catch(options.onError),
     });
   };
 
@@ -126,6 +132,7 @@ export const createLocalBuilder = (options: LocalBuilderOptions): LocalBuilder =
         const { state: was } = await statusOf(key, previous);
         if (was === 'running' || was === 'built') return previous;
       }
+      await evicting;
       const claim = await store.claim(key, previous, plan);
       if (claim === undefined) continue;
       const { generation, marker } = claim;
@@ -197,8 +204,13 @@ export const createLocalBuilder = (options: LocalBuilderOptions): LocalBuilder =
       if (generation !== undefined) await store.touch(key, generation);
     },
 
-    evict: ({ inUse, limits: bounds }) =>
-      evictEnvironments({ state, store, clock, inUse, ...(bounds ? { limits: bounds } : {}) }),
+    evict: async ({ inUse, limits: bounds }) => {
+      await evicting;
+      await Promise.allSettled(starting.values());
+      const done = evictEnvironments({ state, store, clock, inUse, ...(bounds ? { limits: bounds } : {}) });
+      evicting = done.catch(() => undefined);
+      return done;
+    },
 
     close: async () => {
       await Promise.all([...met].map((key) => cancel(key)));
