@@ -88,7 +88,9 @@ describe('the controller of a page', () => {
     const { fake, controller, a, kinds } = await page();
     controller.run([a], true);
     await until(() => fake.launches.length === 1);
-    fake.launches[0]!.fail(new LiveleafError('build_failed', 'No nunpy.', { detail: { file: 'requirements.txt', line: 3 } }));
+    fake.launches[0]!.fail(
+      new LiveleafError('build_failed', 'No nunpy.', { detail: { file: 'requirements.txt', line: 3 } }),
+    );
     await until(() => controller.session.kind === 'failed');
     expect(controller.session).to.have.nested.property('failure.code', 'build_failed');
     expect(controller.session).to.have.nested.property('failure.detail.line', 3);

@@ -49,12 +49,17 @@ describe('the progress of a launch', () => {
   });
 
   it('says before all else that the hub was lost', () => {
-    assert.match(describeProgress({ ...play({ phase: 'built', environment: 'k', cached: true }), reconnecting: true }), /lost/);
+    assert.match(
+      describeProgress({ ...play({ phase: 'built', environment: 'k', cached: true }), reconnecting: true }),
+      /lost/,
+    );
   });
 
   it('makes a failure of anything, and says where its cause is', () => {
     const failure = asFailure(
-      new LiveleafError('build_failed', 'No such package.', { detail: { file: 'requirements.txt', line: 3, package: 'nunpy' } }),
+      new LiveleafError('build_failed', 'No such package.', {
+        detail: { file: 'requirements.txt', line: 3, package: 'nunpy' },
+      }),
     );
     assert.equal(failure.code, 'build_failed');
     assert.equal(describePlace(failure.detail), 'requirements.txt, line 3, nunpy');

@@ -10,7 +10,10 @@ describe('the queue of runs', () => {
   it('runs one cell at a time, in order', () => {
     const queue = play({ type: 'enqueue', cells: ['a', 'b'] }, { type: 'start', at: 10 });
     assert.deepEqual(kinds(queue, 'a', 'b', 'c'), ['running', 'queued', 'idle']);
-    const next = [{ type: 'finish', at: 35, ok: true } as const, { type: 'start', at: 36 } as const].reduce(reduceQueue<string>, queue);
+    const next = [{ type: 'finish', at: 35, ok: true } as const, { type: 'start', at: 36 } as const].reduce(
+      reduceQueue<string>,
+      queue,
+    );
     assert.deepEqual(stateOf(next, 'a'), { kind: 'done', durationMs: 25 });
     assert.equal(next.running, 'b');
   });
@@ -36,7 +39,11 @@ describe('the queue of runs', () => {
   });
 
   it('stops everything, takes back one, and forgets all', () => {
-    const queue = play({ type: 'enqueue', cells: ['a', 'b', 'c'] }, { type: 'start', at: 0 }, { type: 'drop', cell: 'b' });
+    const queue = play(
+      { type: 'enqueue', cells: ['a', 'b', 'c'] },
+      { type: 'start', at: 0 },
+      { type: 'drop', cell: 'b' },
+    );
     assert.deepEqual(kinds(queue, 'a', 'b', 'c'), ['running', 'stopped', 'queued']);
     const stopped = reduceQueue(queue, { type: 'stop' });
     assert.deepEqual(kinds(stopped, 'a', 'c'), ['stopped', 'stopped']);

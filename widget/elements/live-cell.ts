@@ -190,7 +190,8 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
       hideSlotted(this, this.host, true);
       this.#part('row').style.top = `-${getComputedStyle(into).marginBottom}`;
     });
-    watch.observe(this);
+    // The element itself has no box.
+    watch.observe(this.#part('row'));
     this.#leave.push(() => watch.disconnect());
   }
 
@@ -203,8 +204,8 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
     const status = page?.statusCell === this && session?.kind !== 'none';
     const shown = hidden ? state.kind === 'failed' : this.#used || status;
     return html`<slot></slot>
+      <div class="code" part="editor"></div>
       <div class="cell" part="cell">
-        <div class="code" part="editor"></div>
         <div class="row" ?hidden=${hidden}>
           <button
             class="run ${active ? 'stop' : ''}"
@@ -218,7 +219,7 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
         <div class="below ${this.#stored ? 'elsewhere' : ''}" part="below" ?hidden=${!shown}>
           <span class="mark ${state.kind}" part="mark" ?hidden=${state.kind === 'idle'}>${markOf(state, now)}</span>
           ${status ? html`<live-status part="status" class=${session?.kind === 'launching' ? 'over' : ''}></live-status>` : nothing}
-          <live-output part="output" ?hidden=${!!this.#stored}></live-output>
+          ${this.#stored ? nothing : html`<live-output part="output"></live-output>`}
           <div class="input"></div>
         </div>
       </div>`;
@@ -267,7 +268,7 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
   }
 
   protected override updated(_changed: PropertyValues): void {
-    this.#part('cell').style.colorScheme = this.scheme ?? '';
+    for (const part of ['code', 'cell']) this.#part(part).style.colorScheme = this.scheme ?? '';
     // A set-up cell stays out of sight as long as it works.
     const root = this.host?.shadowRoot;
     if (root?.adoptedStyleSheets.length && this.#state.kind === 'failed') {
@@ -275,7 +276,7 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
       hideSlotted(this, this.host, true);
     }
     const output = this.renderRoot.querySelector('live-output') as LiveOutput | null;
-    if (output && !this.#stored) output.model = this.outputs;
+    if (output) output.model = this.outputs;
     const status = this.renderRoot.querySelector('live-status') as LiveStatus | null;
     if (status) status.retry = () => void this.run(true);
   }
