@@ -38,6 +38,8 @@ export interface SessionHostOptions {
   /** Variables that every session sees. */
   readonly variables: Readonly<Record<string, string>>;
   readonly isolated: boolean;
+  /** How long a server that listens may take for one answer before it counts as silent. */
+  readonly answerMs: number;
   /** Tells this hub's sessions from those of other hubs, in marks. */
   readonly hubId: string;
 }
@@ -49,8 +51,7 @@ export interface KernelWish {
   readonly path: string;
 }
 
-/** How long a server that listens may take for one answer before it counts as silent, and how often. */
-const ANSWER_MS = 5_000;
+/** How often a server that listens may be silent. */
 const MAX_SILENCES = 3;
 
 const isInside = (root: string, path: string): boolean => {
@@ -123,7 +124,7 @@ export const createSessionHost = (options: SessionHostOptions) => {
     new HubError('session_crashed', message, { logTail: await logTail(folderOf(name)) });
 
   const answers = async (name: string, signal: AbortSignal): Promise<'yes' | 'no' | 'silent' | 'refused'> => {
-    const timeout = AbortSignal.timeout(ANSWER_MS);
+    const timeout = AbortSignal.timeout(options.answerMs);
     try {
       return (await client.askStatus(addressOf(name), AbortSignal.any([signal, timeout]))) ? 'yes' : 'refused';
     } catch {

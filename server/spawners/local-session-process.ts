@@ -111,7 +111,7 @@ export const startSessionProcess = async (options: StartSessionProcessOptions): 
   }
 };
 
-/** Ends a session's whole process tree. In namespaces it dies with its first process; else that one ends what it finds, and we the rest. */
+/** Ends a session's whole process tree: its first process ends all of it. Without namespaces we look for what got away. */
 export const endSessionProcess = async (
   folder: SessionFolder,
   isolated: boolean,
@@ -119,7 +119,7 @@ export const endSessionProcess = async (
   clock: Clock,
 ): Promise<void> => {
   const identity = await liveProcess(folder);
-  if (identity !== undefined) await endProcess(identity, { clock, graceMs: isolated ? 0 : 6_000 });
+  if (identity !== undefined) await endProcess(identity, { clock, graceMs: 6_000 });
   if (isolated) return;
   await endMarked(mark, clock);
 };

@@ -37,6 +37,8 @@ export interface LocalSpawnerOptions {
   readonly maxAgeMs?: number;
   /** How long server, content and kernel may take together; default 120,000 ms. */
   readonly startTimeoutMs?: number;
+  /** How long a server that listens may take for one answer, three times, before it counts as unhealthy; default 5,000 ms. */
+  readonly answerMs?: number;
   /** How long the record of a failed launch stays; default 60,000 ms. */
   readonly keepFailedMs?: number;
   /** How often sessions are looked at, so that a lost one is told; default 1,000 ms. */

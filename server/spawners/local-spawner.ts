@@ -59,6 +59,7 @@ export const createLocalSpawner = async (options: LocalSpawnerOptions): Promise<
     features: { lab: options.labEnabled ?? true, terminals: options.terminalsEnabled ?? false },
     variables,
     isolated: refused === undefined,
+    answerMs: options.answerMs ?? 5_000,
     hubId: createHash('sha256').update(state.root).digest('hex').slice(0, 16),
   });
   host.checkSockets('a'.repeat(26));

@@ -7,7 +7,7 @@ import sys
 
 NEWNS, NEWUSER, NEWPID = 0x00020000, 0x10000000, 0x20000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 36, 38, 47
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 4, 24, 36, 38, 47
 LINUX = sys.platform.startswith("linux")
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -86,12 +86,13 @@ def run_isolated(job, inside, log):
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
-    alive, _held = os.pipe()
+    alive, held = os.pipe()
     first = os.fork()
     if first == 0:
         try:
             die_with_parent()
-            os.close(_held)
+            os.chdir("/")
+            os.close(held)
             os.set_blocking(alive, False)
             try:
                 if os.read(alive, 1) == b"":
@@ -102,6 +103,8 @@ def run_isolated(job, inside, log):
             mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
             mask(job["masked"], job["shown"])
             drop_capabilities()
+            # Nobody inside may look through this process; a program that it starts becomes ordinary again.
+            prctl(PR_SET_DUMPABLE, 0)
             status = inside()
             if os.WIFSIGNALED(status):
                 os._exit(128 + os.WTERMSIG(status))
@@ -110,6 +113,9 @@ def run_isolated(job, inside, log):
             log(f"liveleaf: isolation failed: {problem!r}\n".encode())
             os._exit(125)
     os.close(alive)
+    # All of it is gone when this process is, so that whoever waits for it may remove the files.
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, lambda *_: os.kill(first, signal.SIGKILL))
     status = os.waitpid(first, 0)[1]
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
     return code - 128 if code > 128 else status

@@ -213,6 +213,8 @@ def main():
             except OSError:
                 pass
     limit(job["limits"])
+    # In namespaces the folder is covered by then; as the working directory it can still be reached, from outside alone.
+    os.chdir(os.path.dirname(job["exitFile"]))
     try:
         if job["isolated"]:
             status = isolation.run_isolated(job, lambda: supervise(job, log, token), log.write)
@@ -225,7 +227,7 @@ def main():
         status = 1 << 8
     ended = {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}
     try:
-        write_new(job["exitFile"], ended)
+        write_new(os.path.basename(job["exitFile"]), ended)
     except OSError:
         pass
 

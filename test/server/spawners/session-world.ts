@@ -211,7 +211,10 @@ export const runCode = (name: string, upstream: Upstream, kernelId: string, code
       }
     });
     socket.on('error', reject);
-    socket.on('close', () => reject(new Error(`The kernel's socket closed; until then: ${printed}`)));
+    socket.on('close', () => {
+      clearTimeout(timer);
+      reject(new Error(`The kernel's socket closed; until then: ${printed}`));
+    });
   });
 
 /** Reserves, starts and returns a session that can be run in. */

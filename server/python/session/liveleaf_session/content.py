@@ -159,6 +159,8 @@ class ContentHandler(APIHandler):
         except tarfile.TarError as problem:
             self.answer(400, "internal", f"The content is not a whole tar archive: {problem}.")
         except OSError as problem:
+            if problem.errno == errno.EFBIG:
+                return self.answer(413, "clone_limit", "A file of the repository is larger than a session may write.")
             full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
             self.answer(507 if full else 500, "disk_full" if full else "internal", str(problem))
 

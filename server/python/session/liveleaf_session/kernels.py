@@ -62,6 +62,10 @@ class LaunchKernel:
 
     async def settle(self, kernel_id, variables):
         """A warm kernel started without knowing for what: tell it, without leaving anything in its namespace."""
+        # The next start of the same kernel must know it too.
+        arguments = self.kernels.get_kernel(kernel_id)._launch_args
+        arguments["cwd"] = self.cwd
+        arguments["env"] = {**arguments.get("env", os.environ), **variables}
         code = f"__import__('os').environ.update({variables!r}); __import__('os').chdir({self.cwd!r})"
         await self.talk(kernel_id, code)
 
