@@ -219,7 +219,8 @@ export class FakeHub {
     if (cut !== undefined && cut < whole.length) {
       response.write(whole.subarray(0, cut), () => setImmediate(() => response.destroy()));
     } else if (streams <= Number(faults.get('cuts') ?? 0)) {
-      response.write(Buffer.from(`${first}${text(events[0]!)}`), () => setImmediate(() => response.destroy()));
+      // A browser throws away what it has not yet read when a connection is reset.
+      response.write(Buffer.from(`${first}${text(events[0]!)}`), () => setTimeout(() => response.destroy(), 20));
     } else if (events.some(isTerminal)) response.end(whole);
     else response.write(whole);
   }

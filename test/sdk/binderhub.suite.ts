@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { isTerminal, type ReceivedEvent } from '../../sdk/contract/index.ts';
 import { createLaunch } from '../../sdk/launch.ts';
-import { fastWorld, getJson, readAll, rejection, type SuiteTools } from './suite-tools.ts';
+import { fastWorld, getJson, readAll, rejection, type SuiteTools } from './tools.suite.ts';
 
 const ends = (events: readonly ReceivedEvent[]): string[] =>
   events.filter(isTerminal).map((event) => (event.phase === 'failed' ? event.code : event.phase));

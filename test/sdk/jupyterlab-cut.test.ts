@@ -7,7 +7,6 @@ import nodeResolve from '@rollup/plugin-node-resolve';
 import terser from '@rollup/plugin-terser';
 import { rollup } from 'rollup';
 import esbuild from 'rollup-plugin-esbuild';
-// @ts-expect-error a plain script without types
 import { jupyterlabCut } from '../../scripts/jupyterlab-cut.mjs';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -17,7 +16,7 @@ const chunkOf = async (input: string): Promise<{ bytes: number; modules: string[
   const bundle = await rollup({
     input: join(root, input),
     plugins: [
-      jupyterlabCut.rollup(),
+      jupyterlabCut.rollup() as never,
       // The packages are called what they are, as in the page's own build.
       (nodeResolve as unknown as (options: object) => never)({ browser: true, preferBuiltins: false }),
       (commonjs as unknown as () => never)(),

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { createLaunch } from '../../sdk/launch.ts';
 import { binderhubSuite } from './binderhub.suite.ts';
 import { launchSuite } from './launch.suite.ts';
-import { fastWorld, rejection } from './suite-tools.ts';
+import { fastWorld, rejection } from './tools.suite.ts';
 
 const addresses = (await (await fetch('/test-servers.json')).json()) as Record<string, string>;
 const addressOf = (name: string) => addresses[name]!;

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { isTerminal, type ReceivedEvent } from '../../sdk/contract/index.ts';
 import type { LiveleafError } from '../../sdk/errors.ts';
 import { createLaunch } from '../../sdk/launch.ts';
-import { fastWorld, getJson, readAll, rejection, type SuiteTools } from './suite-tools.ts';
+import { fastWorld, getJson, readAll, rejection, type SuiteTools } from './tools.suite.ts';
 
 interface Seen {
   readonly spec: string;
