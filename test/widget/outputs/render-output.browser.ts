@@ -236,6 +236,20 @@ describe('renderOutputs', () => {
     ]);
   });
 
+  it('keeps coloured text readable on a dark page, unless it has a ground of its own', async () => {
+    host.style.colorScheme = 'dark';
+    const source =
+      '<b style="color:#800080">a</b><p style="background-color:#fff"><i style="color:rgb(128, 0, 128)">b</i></p>';
+    await apply(display({ 'text/html': source }));
+    const colour = (inner: ShadowRoot, name: string): string =>
+      getComputedStyle(inner.querySelector(name) ?? host).color;
+    const inner = await html();
+    expect(colour(inner, 'b')).to.match(/^oklch\(0\.72 /);
+    expect(colour(inner, 'i')).to.equal('rgb(128, 0, 128)');
+    host.style.colorScheme = 'light';
+    expect(colour(inner, 'b')).to.equal('rgb(128, 0, 128)');
+  });
+
   it('sends links to the web only, in a new page without ties to this one', async () => {
     await apply(
       display({ 'text/html': '<a href="https://a.test/x">a</a><a href="javascript:x()">b</a><a href="/c">c</a>' }),

@@ -22,11 +22,20 @@ export const copyDeclarations = (from: CSSStyleDeclaration, to: CSSStyleDeclarat
   }
 };
 
-/** Gives an element the inline style of its markup through the object model, which a strict policy allows. */
+/** Light enough for a dark page, where text stands on no ground of its own; on a light page as it was. */
+const adapted = (colour: string): string => `light-dark(${colour},oklch(from ${colour} max(l,.72) c h))`;
+
+/**
+ * Gives an element the inline style of its markup through the object model, which a strict policy allows. Its ancestors
+ * must have theirs already.
+ */
 export const applyInlineStyle = (element: HTMLElement, css: string): void => {
   const parsed = document.createElement('span').style;
   parsed.cssText = css;
   copyDeclarations(parsed, element.style);
+  const { color } = element.style;
+  // Where the engine does not know such a value, the colour stays.
+  if (color && !element.closest('[style*="background"],[bgcolor]')) element.style.color = adapted(color);
 };
 
 /** Selectors of foreign rules stay inside their shadow root, whose host is their root, and follow the prefixed ids. */
