@@ -9,7 +9,7 @@ import type { Content, ContentSource, OpenContentOptions } from './content.ts';
 import { dirContent } from './dir-content.ts';
 import { takeSnapshot, type SnapshotIndex } from './dir-snapshot.ts';
 import { evict, temporaryName, type EvictionOptions } from './eviction.ts';
-import { realFolder } from './folder-files.ts';
+import { listFolder, realFolder } from './folder-files.ts';
 import type { Git } from './git-process.ts';
 import { SharedWork } from './shared-work.ts';
 
@@ -27,10 +27,15 @@ export interface DirContentStoreParts {
 
 const INDEX = 'index.json';
 const DATA = 'data';
+const MAX_REMEMBERED = 1_000;
+/** A change right after another may leave the file's times as they were; only what has rested this long is trusted. */
+const SETTLED_MS = 2_000;
 
 /** Keeps snapshots of folders: `<digest of the folder's path>.<digest of the content>/{index.json,data}`. */
 export class DirContentStore {
   readonly #parts: DirContentStoreParts;
+  /** What a folder looked like when its last snapshot was taken: while it does, nothing is read again. */
+  readonly #last = new Map<string, { signature: string; digest: string }>();
   readonly #taking = new SharedWork<SnapshotIndex>();
 
   constructor(parts: DirContentStoreParts) {
@@ -85,16 +90,25 @@ export class DirContentStore {
   async #take(folder: string, signal: AbortSignal): Promise<SnapshotIndex> {
     const { limits, git, hasGit } = this.#parts;
     await mkdir(this.#parts.folder, { recursive: true, mode: 0o700 });
+    const usable = (await hasGit()) ? git : undefined;
+    const listedMs = this.#parts.clock.now();
+    const files = await listFolder(usable, folder, limits.maxFiles, signal);
+    const last = this.#last.get(folder);
+    const same = last?.signature === files.signature ? await this.#index(folder, last.digest) : undefined;
+    if (same !== undefined) return same;
     const into = join(this.#parts.folder, temporaryName());
     try {
       await mkdir(into, { mode: 0o700 });
-      const request = { folder, limits, signal, ...((await hasGit()) ? { git } : {}) };
+      const request = { folder, limits, signal, files, ...(usable === undefined ? {} : { git: usable }) };
       const index = await takeSnapshot(request, join(into, DATA));
       await writeFile(join(into, INDEX), JSON.stringify(index), { mode: 0o600 });
       await rename(into, this.#path(folder, index.digest)).catch((error: NodeJS.ErrnoException) => {
         // The same content is kept already.
         if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
       });
+      if (this.#last.size >= MAX_REMEMBERED) this.#last.clear();
+      if (files.changedMs < listedMs - SETTLED_MS)
+        this.#last.set(folder, { signature: files.signature, digest: index.digest });
       return index;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;

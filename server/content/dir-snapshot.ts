@@ -6,7 +6,7 @@ import { HubError } from '../errors.ts';
 import { checkPath, ContentMeter, type ContentLimits } from './content-limits.ts';
 import { contentNotices } from './content-notices.ts';
 import type { ContentEntry } from './content.ts';
-import { listFolder } from './folder-files.ts';
+import { listFolder, type FolderFiles } from './folder-files.ts';
 import type { Git } from './git-process.ts';
 import { escapingLinks } from './links.ts';
 
@@ -79,6 +79,8 @@ const readWhole = async (
 };
 
 export interface SnapshotRequest {
+  /** The folder as it was just listed. */
+  readonly files: FolderFiles;
   /** Absent where the machine has no git. */
   readonly git?: Git;
   readonly folder: string;
@@ -87,10 +89,10 @@ export interface SnapshotRequest {
 }
 
 const snapshotOnce = async (
-  { git, folder, limits, signal }: SnapshotRequest,
+  { folder, limits, signal }: SnapshotRequest,
+  { paths, nested }: FolderFiles,
   data: FileHandle,
 ): Promise<SnapshotIndex> => {
-  const { paths, nested } = await listFolder(git, folder, limits.maxFiles, signal);
   const planned = await planEntries(folder, paths);
   const links = planned.flatMap(({ path, target }) => (target === undefined ? [] : [[path, target] as const]));
   const escaping = escapingLinks(new Map(links));
@@ -130,14 +132,16 @@ const snapshotOnce = async (
 export const takeSnapshot = async (request: SnapshotRequest, dataPath: string): Promise<SnapshotIndex> => {
   const data = await open(dataPath, 'wx', 0o600);
   try {
+    let { files } = request;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await snapshotOnce(request, data);
+        return await snapshotOnce(request, files, data);
       } catch (error) {
         if (!(error instanceof ChangedError)) throw error;
         if (attempt === TRIES)
           throw new HubError('host_down', `The folder changes while it is read; try again when it has come to rest.`);
         await data.truncate(0);
+        files = await listFolder(request.git, request.folder, request.limits.maxFiles, request.signal);
       }
     }
   } finally {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { access, lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { HubError } from '../errors.ts';
@@ -7,6 +8,10 @@ import type { Git } from './git-process.ts';
 export interface FolderFiles {
   readonly paths: readonly string[];
   readonly nested: readonly string[];
+  /** The same while no file's bytes, mode or place can have changed, as far as the file system tells. */
+  readonly signature: string;
+  /** When the file system last saw a change, in milliseconds since 1970. */
+  readonly changedMs: number;
 }
 
 const exists = (path: string): Promise<boolean> =>
@@ -103,14 +108,20 @@ export const listFolder = async (
     parents.set(parent, real);
     return real;
   };
+  const signature = createHash('sha256');
+  let changedMs = 0;
   for (const path of listed.toSorted(byBytes)) {
     // A tracked file whose folder is a link by now would be read from elsewhere.
     if (path.includes('/') && !(await isReal(dirname(path)))) continue;
-    const info = await lstat(join(folder, path)).catch(() => undefined);
+    const info = await lstat(join(folder, path), { bigint: true }).catch(() => undefined);
     if (info?.isDirectory() === true) nested.push(path.replace(/\/$/, ''));
-    else if (info?.isFile() === true || info?.isSymbolicLink() === true) paths.push(path);
+    else if (info?.isFile() === true || info?.isSymbolicLink() === true) {
+      paths.push(path);
+      signature.update(`${path}\0${info.mode} ${info.size} ${info.mtimeNs} ${info.ctimeNs} ${info.ino}\n`);
+      changedMs = Math.max(changedMs, Number(info.ctimeMs));
+    }
   }
-  return { paths, nested };
+  return { paths, nested, signature: `${signature.digest('hex')} ${nested.join('\0')}`, changedMs };
 };
 
 /** The true path of an existing folder. Throws HubError `repo_not_found`. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -223,6 +223,37 @@ describe('The dir content store', () => {
       kept.every((name) => /^[0-9a-f]{32}\.[0-9a-f]{64}$/.test(name)),
       kept.join(' '),
     );
+  });
+
+  it('reads a folder again only when it has changed', async () => {
+    await write({ 'a.md': 'one', 'b.md': 'b' });
+    let nowMs = Date.now() + 10_000;
+    const store = world.again({ clock: { ...systemClock, now: () => nowMs } });
+    const first = await store.snapshot(folder, signal);
+    // Whatever is read is written below this folder first, which its time of change tells.
+    const kept = join(world.root, 'dir');
+    const takes = async (): Promise<boolean> => {
+      const { mtimeMs } = await stat(kept);
+      await store.snapshot(folder, signal);
+      return (await stat(kept)).mtimeMs !== mtimeMs;
+    };
+    assert.equal(await takes(), false);
+    nowMs += 60_000;
+    assert.equal(await takes(), false);
+    await writeFile(join(folder, 'a.md'), 'two');
+    const second = await store.snapshot(folder, signal);
+    assert.notEqual(second, first);
+    await writeFile(join(folder, 'a.md'), 'one');
+    assert.equal(await store.snapshot(folder, signal), first);
+    // What changed a moment ago is not trusted, however it looks.
+    const hasty = world.again();
+    await writeFile(join(folder, 'a.md'), 'new');
+    const { mtimeMs } = await stat(kept);
+    await hasty.snapshot(folder, signal);
+    const between = (await stat(kept)).mtimeMs;
+    assert.notEqual(between, mtimeMs);
+    await hasty.snapshot(folder, signal);
+    assert.notEqual((await stat(kept)).mtimeMs, between);
   });
 
   it('gives the same lines for the same content, without the folder’s place on the machine', async () => {
