@@ -23,13 +23,14 @@ export interface SessionFolder {
   readonly config: string;
   readonly settings: string;
   readonly kernelspec: string;
-  /** Short, since a kernel's sockets take 50 of an address's 107 bytes. */
+  /** Short, since a kernel's sockets take 50 of an address's 107 bytes (103 on macOS). */
   readonly socketFolder: string;
   readonly socket: string;
 }
 
 /** Longest path of a socket folder at which a kernel's sockets still fit. */
-const MAX_SOCKET_FOLDER_BYTES = 107 - '/kernel-00000000-0000-0000-0000-000000000000-ipc-5'.length;
+const MAX_SOCKET_FOLDER_BYTES =
+  (process.platform === 'darwin' ? 103 : 107) - '/kernel-00000000-0000-0000-0000-000000000000-ipc-5'.length;
 
 export const sessionFolder = (state: StateFolder, sockets: string, name: string): SessionFolder => {
   const root = state.session(name);

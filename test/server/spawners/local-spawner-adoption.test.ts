@@ -73,7 +73,9 @@ describe('a hub that is killed', { timeout: 180_000 }, () => {
     const first = await world.spawner({ warmServers: 1 });
     const warm = async () => {
       const names = await readdir(world.options.state.sessions);
-      const files = await Promise.all(names.map((name) => readdir(world.options.state.session(name)).catch(() => [])));
+      const files = await Promise.all(
+        names.map((name) => readdir(world.options.state.session(name)).catch(() => [] as string[])),
+      );
       return names.filter((_, index) => files[index]?.includes('warm.json'));
     };
     await until(async () => (await warm()).length === 1, 30_000);
