@@ -24,7 +24,7 @@ export const contentNotices = ({ submodules, lfsFiles, links }: Absent): readonl
 ];
 
 /** Sizes in words: `12.3 MB`. */
-export const formatBytes = (bytes: number): string => {
+const formatBytes = (bytes: number): string => {
   const units = ['B', 'KB', 'MB', 'GB'];
   let value = bytes;
   let unit = 0;

@@ -35,7 +35,7 @@ const packsOf = async (gitDir: string): Promise<readonly string[]> =>
   (await readdir(join(gitDir, 'objects', 'pack'))).filter((name) => /^pack-[0-9a-f]+\.(?:pack|idx|rev)$/.test(name));
 
 /** How much the packs of a bare repository take, in bytes. */
-export const packBytes = async (gitDir: string): Promise<number> => {
+const packBytes = async (gitDir: string): Promise<number> => {
   let bytes = 0;
   for (const name of await packsOf(gitDir)) bytes += (await stat(join(gitDir, 'objects', 'pack', name))).size;
   return bytes;

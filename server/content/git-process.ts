@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { gitEnvironment } from './git-environment.ts';
 
 /** One call of git. */
-export interface GitCommand {
+interface GitCommand {
   /** Subcommand and options: words of ours alone. */
   readonly words: readonly string[];
   /** Whatever came from outside; passed after `--`. */

@@ -2,7 +2,7 @@ import { HubError } from '../errors.ts';
 import type { Git } from './git-process.ts';
 
 /** The oldest git whose guards this hub relies on. */
-export const MIN_GIT = [2, 39] as const;
+const MIN_GIT = [2, 39] as const;
 
 /** Throws HubError `unhealthy`, with the command that cures it, when git is missing or too old; returns its version. */
 export const checkGitVersion = async (git: Git, folder: string): Promise<string> => {

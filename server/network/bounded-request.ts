@@ -2,7 +2,7 @@ import { Client, type Dispatcher } from 'undici';
 import { HubError } from '../errors.ts';
 import { pinnedLookup, type CheckedTarget } from './address-policy.ts';
 
-export interface BoundedRequest {
+interface BoundedRequest {
   readonly method: 'GET' | 'POST';
   /** Path and query. */
   readonly path: string;

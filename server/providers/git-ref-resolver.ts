@@ -11,7 +11,7 @@ export interface ProviderLog {
 }
 
 /** A ref's commit, and the address where its host really keeps the repository. */
-export interface ResolvedGitRef {
+interface ResolvedGitRef {
   readonly url: string;
   readonly commit: string;
 }

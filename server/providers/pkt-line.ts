@@ -21,7 +21,7 @@ export class PacketError extends Error {
 export const packet = (text: string): string => `${(Buffer.byteLength(text) + 4).toString(16).padStart(4, '0')}${text}`;
 
 export const FLUSH = '0000';
-export const DELIMITER = '0001';
+const DELIMITER = '0001';
 
 /** Reads packets; throws PacketError when the framing is broken or cut short. */
 export const readPackets = (bytes: Buffer): readonly Packet[] => {

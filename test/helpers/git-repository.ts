@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 
 /** A file's content, or its content with a mode of git's; `null` removes the path. A `160000` entry's content is a commit id. */
-export type FileContent =
+type FileContent =
   | string
   | Uint8Array
   | null

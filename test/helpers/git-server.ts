@@ -6,10 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commitFiles, initRepository, runGit, type Files } from './git-repository.ts';
 
-export type { FileContent, Files } from './git-repository.ts';
-
 /** How a repository's answers go wrong. */
-export type GitFault =
+type GitFault =
   /** Never answers. */
   | { readonly kind: 'hang' }
   /** Answers after a time. */
