@@ -28,8 +28,8 @@ export const LANGUAGES: readonly Language[] = [
       ['comment', '#.*'],
       ['string', `(?:\\b[rbfutRBFUT]{1,2})?(?:${tripled('"')}|${tripled("'")}|${QUOTED})`],
       ['number', NUMBER],
-      ['decorator', String.raw`(?<=^[ \t]*)(?:@[\w.]+|[%!].*)`],
-      ['function', String.raw`(?<=\b(?:def|class)[ \t]+)\w+`],
+      ['decorator', String.raw`(?<=^[ \t]{0,40})(?:@[\w.]+|[%!].*)`],
+      ['function', String.raw`(?<=\b(?:def|class)[ \t]{1,20})\w+`],
       [
         'keyword',
         words(
