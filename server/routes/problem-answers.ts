@@ -25,6 +25,9 @@ const fromFramework = (error: FastifyError): HubError => {
   const { statusCode = 500 } = error;
   if (statusCode === 413) return new HubError('bad_spec', 'The body is too large; 64 KiB are allowed.');
   if (statusCode === 415) return new HubError('bad_spec', 'The body must be JSON; send content-type application/json.');
+  // What file servers forbid, such as a way out of their folder, is not there.
+  if (statusCode === 403 || statusCode === 404)
+    return new HubError('not_found', 'There is no such file; the hub’s pages begin at /.');
   if (statusCode < 500) return new HubError('bad_spec', `${error.message.replace(/\.$/, '')}.`);
   return toHubError(error);
 };
