@@ -16,14 +16,14 @@ const run = promisify(execFile);
 let bootIdOnce: Promise<string> | undefined;
 
 /** Identifies this boot of the machine. */
-export const bootId = (): Promise<string> =>
+const bootId = (): Promise<string> =>
   (bootIdOnce ??= readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
     (text) => text.trim(),
     () => '',
   ));
 
 /** A live process's start time, or undefined when it is gone or a zombie. */
-export const startTimeOf = async (pid: number): Promise<string | undefined> => {
+const startTimeOf = async (pid: number): Promise<string | undefined> => {
   if (process.platform !== 'linux') {
     try {
       const { stdout } = await run('ps', ['-o', 'lstart=', '-p', String(pid)]);

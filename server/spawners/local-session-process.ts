@@ -8,10 +8,10 @@ import { identify, isAlive, type ProcessIdentity } from '../processes/process-id
 import { writeAtomically, type SessionFolder } from './local-session-folder.ts';
 
 /** Names the session in the environment of all its processes. */
-export const MARK_VARIABLE = 'LIVELEAF_SESSION';
+const MARK_VARIABLE = 'LIVELEAF_SESSION';
 
 /** What `monitor.py` does; written beside the session's record. Holds no secret. */
-export interface SessionJob {
+interface SessionJob {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;

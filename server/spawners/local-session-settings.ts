@@ -127,7 +127,7 @@ export const serverEnvironment = (
 });
 
 /** The packages of an interpreter's environment, or undefined when it has none of that layout. */
-export const sitePackages = async (prefix: string): Promise<string | undefined> => {
+const sitePackages = async (prefix: string): Promise<string | undefined> => {
   const names = await readdir(join(prefix, 'lib')).catch(() => []);
   const python = names.find((name) => /^python3\.\d+$/.test(name));
   return python === undefined ? undefined : join(prefix, 'lib', python, 'site-packages');

@@ -191,5 +191,3 @@ export const createWarmPool = (options: WarmPoolOptions) => {
     },
   };
 };
-
-export type WarmPool = ReturnType<typeof createWarmPool>;
