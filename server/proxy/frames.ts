@@ -1,5 +1,5 @@
 /** What a stretch of a client's WebSocket stream held. */
-export interface FrameCount {
+interface FrameCount {
   /** Text, binary and continuation frames that began. */
   readonly data: number;
   /** Pings, pongs and closes that began. */

@@ -1,5 +1,5 @@
 /** What a policy says about a request's `Host` and `Origin`. */
-export interface OriginVerdict {
+interface OriginVerdict {
   readonly hostAllowed: boolean;
   readonly origin: 'allowed' | 'refused' | 'missing';
   /** Headers for the answer, whatever it is. */

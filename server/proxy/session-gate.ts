@@ -117,7 +117,7 @@ export const createSessionGate = (options: SessionGateOptions): SessionGate => {
     const { headers } = verdict;
     const refuse = (error: HubError): Admission => ({ kind: 'refuse', error: withStatus(error), headers });
 
-    if (place.kind === 'shared' && !verdict.hostAllowed)
+    if (!place || (place.kind === 'shared' && !verdict.hostAllowed))
       return refuse(
         new HubError('not_allowed', 'This is not a host of this hub; use the address that the launch gave.'),
       );

@@ -17,8 +17,11 @@ export interface SessionOriginOptions {
 }
 
 export interface SessionOrigins {
-  /** The kind of host that a `Host` header names. Whether a shared one is ours is the origin policy's business. */
-  placeOf(host: string | undefined): Place;
+  /**
+   * The kind of host that a `Host` header names; undefined below the suffix where no session can be. Whether a shared
+   * one is ours is the origin policy's business.
+   */
+  placeOf(host: string | undefined): Place | undefined;
   /** The origin of a session's own host; undefined when sessions have none. */
   ownOrigin(session: string): string | undefined;
   /** `Set-Cookie` that lets a browser use the session on its own host until the token expires. */
@@ -34,7 +37,7 @@ export const createSessionOrigins = ({ sessionHostSuffix, scheme = 'http' }: Ses
       const name = host?.toLowerCase();
       if (suffix === undefined || !name?.endsWith(suffix)) return { kind: 'shared' };
       const session = name.slice(0, -suffix.length);
-      return isSessionName(session) ? { kind: 'own', session } : { kind: 'shared' };
+      return isSessionName(session) ? { kind: 'own', session } : undefined;
     },
     ownOrigin: (session) => (suffix === undefined ? undefined : `${scheme}://${session}${suffix}`),
     // Lax, not Strict: the redirect that sets it ends a navigation that began on another site, and a Strict cookie
@@ -52,7 +55,7 @@ export const createSessionOrigins = ({ sessionHostSuffix, scheme = 'http' }: Ses
 };
 
 /** Most values of our cookie that are looked at: sibling hosts under one wildcard can add some of their own. */
-const MAX_COOKIES = 4;
+const MAX_COOKIES = 16;
 
 /** The values of our cookie; a sibling host may have planted another one beside it. */
 export const readCookies = (header: string | undefined): readonly string[] =>

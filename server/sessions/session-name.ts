@@ -6,7 +6,7 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
 const NAME_LENGTH = 26;
 
 /** Bytes needed for 26 base32 characters. */
-export const NAME_BYTES = 17;
+const NAME_BYTES = 17;
 
 /** The first 130 bits of at least 17 bytes as 26 lower-case base32 characters: safe in addresses, labels and file names. */
 export const base32Name = (bytes: Uint8Array): string => {

@@ -4,14 +4,14 @@ import type { Clock } from '../clock.ts';
 import type { KeyRing } from './key-ring.ts';
 
 /** What a session's token says. It counts only while the session's record lives and has the same generation. */
-export interface SessionClaim {
+interface SessionClaim {
   readonly session: string;
   readonly generation: number;
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
 }
 
-export type SessionTokenVerdict =
+type SessionTokenVerdict =
   | { readonly ok: true; readonly generation: number; readonly expiresAt: number }
   | { readonly ok: false; readonly code: 'unauthorized' | 'expired' };
 

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { connect, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { WebSocket, WebSocketServer } from 'ws';
+
+import { opened } from './kernel-socket.ts';
 import { PAGE_ORIGIN, startProxy, statusOf, rawExchange, upgradeHead, until, type Proxy } from './harness.ts';
 import { startRecordingUpstream, type RecordingUpstream } from './recording-upstream.ts';
 
@@ -167,6 +172,28 @@ describe('HTTP through the proxy', () => {
     proxy.server.closeSession(name);
     await until(() => own.sockets.size === 0, 'the connections are closed');
     await own.close();
+  });
+
+  it('reaches servers over TCP too', async () => {
+    const wss = new WebSocketServer({ noServer: true });
+    const server = createServer((request, response) => void response.end(`${request.headers.host} ${request.url}`));
+    server.on('upgrade', (request, socket, head) =>
+      wss.handleUpgrade(request, socket, head, (peer) => peer.on('message', (data) => peer.send(String(data)))),
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const name = proxy.spawner.add({ origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+    assert.equal(await (await ask('x?y=1', {}, name)).text(), `localhost /user/${name}/x?y=1`);
+    const url = `ws://127.0.0.1:${proxy.port}/user/${name}/api/kernels/1/channels`;
+    const socket = await opened(new WebSocket(url, { headers: { authorization: `token ${proxy.token(name)}` } }));
+    const back = new Promise((resolve) => socket.once('message', (data) => resolve(String(data))));
+    socket.send('over TCP');
+    assert.equal(await back, 'over TCP');
+    const closed = once(socket, 'close');
+    proxy.server.closeSession(name);
+    await closed;
+    server.closeAllConnections();
+    server.close();
   });
 
   it('bounds heads, and closes a connection that never finishes one', async () => {

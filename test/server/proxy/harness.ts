@@ -11,7 +11,7 @@ import { sessionTokens, upstreamToken, type SessionTokens } from '../../../serve
 import type { SessionRecord, Spawner, Upstream } from '../../../server/spawners/spawner.ts';
 
 export const ring = keyRing([{ id: 'test', secret: Buffer.alloc(32, 7).toString('base64url'), createdAt: 1 }]);
-export const HOUR_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
 export const PAGE_ORIGIN = 'https://docs.example.org';
 
 /** The records and servers that the proxy under test sees. */
@@ -21,7 +21,7 @@ export interface TestSpawner extends Pick<Spawner, 'get' | 'upstream' | 'onLost'
   add(upstream: Omit<Upstream, 'token'> | undefined, change?: Partial<SessionRecord>): string;
 }
 
-export const testRecord = (name: string, change: Partial<SessionRecord> = {}): SessionRecord =>
+const testRecord = (name: string, change: Partial<SessionRecord> = {}): SessionRecord =>
   ({
     name,
     generation: 1,
@@ -63,7 +63,7 @@ export const createTestSpawner = (): TestSpawner => {
 };
 
 /** A port that nobody listens on just now. */
-export const freePort = async (): Promise<number> => {
+const freePort = async (): Promise<number> => {
   const server = createTcpServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;

@@ -32,12 +32,14 @@ describe('hosts of sessions', () => {
       '127.0.0.1:8586',
       'localhost:8586',
       `${session}.localhost`,
-      `x.localhost:8586`,
-      `x.${session}.localhost:8586`,
       `${session}localhost:8586`,
       `${session}.localhost:8586.evil`,
     ])
       assert.deepEqual(origins.placeOf(host), { kind: 'shared' }, String(host));
+  });
+  it('are only those below the suffix that a session can have', () => {
+    for (const name of ['x', `x.${session}`, session.slice(1), '', '*'])
+      assert.equal(origins.placeOf(`${name}.localhost:8586`), undefined, name);
   });
   it('have the origin that a browser shows', () => {
     assert.equal(origins.ownOrigin(session), own);
@@ -58,7 +60,7 @@ describe('hosts of sessions', () => {
     assert.deepEqual(readCookies(`a=b; liveleaf-session=${good}; _xsrf=2|x`), [good]);
     assert.deepEqual(readCookies('xliveleaf-session=1; liveleaf-session2=3'), []);
     assert.deepEqual(readCookies(undefined), []);
-    assert.equal(readCookies('liveleaf-session=x; '.repeat(50)).length, 4);
+    assert.equal(readCookies('liveleaf-session=x; '.repeat(50)).length, 16);
   });
 });
 
