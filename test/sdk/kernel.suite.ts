@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { connectKernel, type ConnectKernelOptions } from '../../sdk/connect-kernel.ts';
+import { connectKernel } from '../../sdk/connect-kernel.ts';
 import { TOKEN_SUBPROTOCOL_PREFIX } from '../../sdk/contract/index.ts';
 import type { ExecuteOptions, KernelConnection, OutputMessage, Server } from '../../sdk/kernel.ts';
 import { getJson, readAll, rejection, type SuiteTools } from './tools.suite.ts';
@@ -39,36 +39,32 @@ for number in range(30):
 `;
 
 /** Kernel connections against a real Jupyter server and real kernels, through proxies that can be broken. */
-export const kernelSuite = ({ describe, it, addressOf }: SuiteTools): void => {
+export const kernelSuite = ({ describe, it, after, addressOf }: SuiteTools): void => {
   const fault = (name: string) => getJson(`${addressOf('kernelLab')}/faults/${name}`, 'POST');
   const serverOf = async (kind: keyof Places): Promise<Server> => {
     const places = await getJson<Places>(`${addressOf('kernelLab')}/servers`);
     const expiresAt = Number.POSITIVE_INFINITY;
     return { kind, ...places[kind], expiresAt, idleTimeoutMs: expiresAt, session: 'test' };
   };
-  const withKernel = async (
-    use: (kernel: KernelConnection, server: Server) => Promise<void>,
-    kind: keyof Places = 'liveleaf',
-    options: ConnectKernelOptions = {},
-  ) => {
-    const server = await serverOf(kind);
-    const path = `run-${crypto.getRandomValues(new Uint32Array(1))[0]}.ipynb`;
-    const kernel = await connectKernel(server, { path, ...options });
-    try {
-      await use(kernel, server);
-    } finally {
-      await kernel.shutdown();
-    }
+  /** One kernel for all tests that leave it usable, as starting one is what takes time. */
+  let shared: Promise<KernelConnection> | undefined;
+  const withKernel = async (use: (kernel: KernelConnection, server: Server) => Promise<void>) => {
+    const server = await serverOf('liveleaf');
+    shared ??= connectKernel(server, { path: 'most-tests.ipynb' });
+    await use(await shared, server);
   };
 
   describe('a kernel connection', () => {
-    it('runs code and tells of outputs, results, errors, displays and questions', async () => {
+    after(async () => (await shared)?.shutdown());
+
+    it('runs code and tells of outputs, results, errors and displays', async () => {
       await withKernel(async (kernel) => {
         const sum = await run(kernel, '1 + 1');
+        const { executionCount } = sum.result;
         expect(sum.outputs).to.deep.equal([
-          { type: 'result', data: { 'text/plain': '2' }, metadata: {}, executionCount: 1 },
+          { type: 'result', data: { 'text/plain': '2' }, metadata: {}, executionCount },
         ]);
-        expect(sum.result).to.deep.equal({ status: 'ok', executionCount: 1 });
+        expect(sum.result).to.deep.equal({ status: 'ok', executionCount });
 
         const streams = await run(kernel, 'import sys\nprint("a")\nprint("b", file=sys.stderr)');
         expect(streams.outputs).to.deep.include({ type: 'stream', name: 'stdout', text: 'a\n' });
@@ -85,7 +81,11 @@ export const kernelSuite = ({ describe, it, addressOf }: SuiteTools): void => {
         );
         expect(shown.outputs.map((output) => output.type)).to.deep.equal(['display', 'update', 'clear']);
         expect(shown.outputs[1]).to.have.property('displayId', 'd');
+      });
+    });
 
+    it('asks the reader what the code asks for', async () => {
+      await withKernel(async (kernel) => {
         const asked: unknown[] = [];
         const onInput = async (request: unknown) => {
           asked.push(request);
@@ -97,7 +97,11 @@ export const kernelSuite = ({ describe, it, addressOf }: SuiteTools): void => {
         expect((await run(kernel, 'input()')).result.error?.name).to.equal('StdinNotImplementedError');
         const refused = await run(kernel, 'input()', { onInput: () => Promise.reject(new Error('closed')) });
         expect(refused.result.error?.name).to.equal('KeyboardInterrupt');
+      });
+    });
 
+    it('completes and explains', async () => {
+      await withKernel(async (kernel) => {
         expect((await kernel.complete('import os\nos.getc', 17)).matches).to.include('getcwd');
         expect(await kernel.inspect('len', 3)).to.have.property('text/plain');
         expect(await kernel.inspect('nothing_of_that_name', 5)).to.equal(undefined);
@@ -276,13 +280,14 @@ get_ipython().kernel.comm_manager.register_target("ours", on_open)`,
     });
 
     it('works with a bare Jupyter server as well', async () => {
-      await withKernel(async (kernel) => {
-        expect((await run(kernel, 'print(1)')).outputs).to.deep.equal([
-          { type: 'stream', name: 'stdout', text: '1\n' },
-        ]);
+      const kernel = await connectKernel(await serverOf('jupyter'), { path: 'bare.ipynb' });
+      try {
+        expect(stdout((await run(kernel, 'print(1)')).outputs)).to.equal('1\n');
         await kernel.restart();
         expect((await run(kernel, '2')).result.status).to.equal('ok');
-      }, 'jupyter');
+      } finally {
+        await kernel.shutdown();
+      }
     });
   });
 };

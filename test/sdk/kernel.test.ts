@@ -8,4 +8,4 @@ before(async () => {
 });
 after(() => lab.close());
 
-kernelSuite({ describe, it, addressOf: () => lab.address });
+kernelSuite({ describe, it, after, addressOf: () => lab.address });

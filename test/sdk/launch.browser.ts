@@ -7,8 +7,8 @@ import { fastWorld, rejection } from './tools.suite.ts';
 const addresses = (await (await fetch('/test-servers.json')).json()) as Record<string, string>;
 const addressOf = (name: string) => addresses[name]!;
 
-launchSuite({ describe, it, addressOf }, 13);
-binderhubSuite({ describe, it, addressOf });
+launchSuite({ describe, it, after, addressOf }, 13);
+binderhubSuite({ describe, it, after, addressOf });
 
 describe('launch, in a page', () => {
   it('tells a hub that does not allow the page from one that is not there', async () => {

@@ -9,6 +9,6 @@ before(async () => {
 });
 after(() => servers.close());
 
-const tools = { describe, it, addressOf: (name: string) => servers.addresses[name]! };
+const tools = { describe, it, after, addressOf: (name: string) => servers.addresses[name]! };
 launchSuite(tools, 1);
 binderhubSuite(tools);

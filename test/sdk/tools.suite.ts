@@ -4,6 +4,7 @@ import { globalWorld, type World } from '../../sdk/world.ts';
 export interface SuiteTools {
   describe(name: string, body: () => void): void;
   it(name: string, body: () => Promise<void>): void;
+  after(body: () => Promise<void>): void;
   /** The address of a server of `test/helpers/browser-test-servers.ts`. */
   addressOf(server: 'fakeHub' | 'binderHub' | 'kernelLab'): string;
 }
