@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { build } from 'esbuild';
 
 /** A policy as strict as the widget supports: nothing inline, Trusted Types with the three names that it uses. */
-export const STRICT_POLICY =
+const STRICT_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; media-src data:; " +
   "require-trusted-types-for 'script'; trusted-types dompurify lit-html liveleaf";
 

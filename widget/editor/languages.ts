@@ -21,7 +21,7 @@ const QUOTED = String.raw`"(?:\\[^]|[^"\\\n])*"?|'(?:\\[^]|[^'\\\n])*'?`;
 const tripled = (quote: string): string =>
   String.raw`${quote.repeat(3)}(?:\\[^]|[^\\])*?(?:${quote.repeat(3)}|(?![^]))`;
 
-export const LANGUAGES: readonly Language[] = [
+const LANGUAGES: readonly Language[] = [
   {
     names: ['python', 'python3', 'ipython', 'ipython3', 'py'],
     tokens: [

@@ -6,7 +6,7 @@ import { lazyStyleSheet } from './style-sheet.ts';
  * `--live-font-ui`, `--live-output-font-size`, `--live-output-max-height`, `--live-image-background`. Without them the
  * colours follow `color-scheme`.
  */
-export const outputCss = `
+const outputCss = `
 .live-outputs{
   --_text:var(--live-text,light-dark(#1f2328,#e2e6ea));
   --_muted:var(--live-muted,light-dark(#57606a,#9aa4af));

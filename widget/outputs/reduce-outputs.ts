@@ -16,7 +16,7 @@ export interface OutputLimits extends TerminalLimits {
   readonly maxDataChars: number;
 }
 
-export const OUTPUT_LIMITS: OutputLimits = { ...TERMINAL_LIMITS, maxOutputs: 1_000, maxDataChars: 64_000_000 };
+const OUTPUT_LIMITS: OutputLimits = { ...TERMINAL_LIMITS, maxOutputs: 1_000, maxDataChars: 64_000_000 };
 
 /** A cell's outputs as a value. */
 export interface OutputState {
@@ -34,10 +34,13 @@ export const emptyOutputs = (limits: Partial<OutputLimits> = {}): OutputState =>
   limits: { ...OUTPUT_LIMITS, ...limits },
 });
 
-const sizeOf = (value: unknown): number => {
+/** Deeper parts of a value are not counted: a kernel can nest deeper than a stack reaches. */
+const MAX_DEPTH = 100;
+
+const sizeOf = (value: unknown, depth = 0): number => {
   if (typeof value === 'string') return value.length;
-  if (typeof value !== 'object' || value === null) return 8;
-  return Object.values(value).reduce<number>((sum, item) => sum + sizeOf(item), 16);
+  if (typeof value !== 'object' || value === null || depth === MAX_DEPTH) return 8;
+  return Object.values(value).reduce<number>((sum, item) => sum + sizeOf(item, depth + 1), 16);
 };
 
 /** Names from a kernel go into an object without a prototype, so that none of them means anything to the language. */

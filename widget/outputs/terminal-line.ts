@@ -1,7 +1,7 @@
 import type { TextStyle } from './text-style.ts';
 
 /** A piece of one line in one style. */
-export interface Run {
+interface Run {
   readonly text: string;
   readonly style: TextStyle;
 }

@@ -30,7 +30,7 @@ const colourRules = TERMINAL_COLOURS.map(
 ).join('');
 
 /** The rules as text, for those who build their own sheet. */
-export const terminalCss = `
+const terminalCss = `
 .live-terminal{display:block;margin:0;white-space:pre-wrap;overflow-wrap:anywhere;tab-size:8;unicode-bidi:plaintext;
   font:var(--live-output-font,var(--live-output-font-size,.875em)/1.45 var(--live-font-mono,ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace))}
 .live-terminal-block{display:block;content-visibility:auto;contain-intrinsic-block-size:auto 145em}

@@ -95,6 +95,7 @@ export const HOSTILE_HTML: Readonly<Record<string, string>> = {
   'an address with escapes in a custom property': `<style>p{--x:u\\72l("${AWAY}.png");background:var(--x)}</style><p style='--y:u\\72l("${AWAY}.png");background:var(--y)'>x</p>`,
   'image-set, cross-fade and attr': `<p style='background:image-set("${AWAY}.png" 1x);content:image-set(url(${AWAY}) 1x)'>x</p><style>p::before{content:-webkit-image-set(url(${AWAY}.png) 1x)}</style>`,
   'a style that reaches the host and its parts': `<style>:host{position:fixed!important;inset:0}:host-context(body){background:url(${AWAY})}::slotted(*){display:none}*::part(x){color:red}</style>`,
+  'a root that covers the page': `<style>:root{position:fixed!important;inset:0;z-index:2147483647;inline-size:100vw;block-size:100vh;background:#fff}</style>x`,
   'selectors that read attributes': `<style>[value^=a]{background:url(${AWAY}?a)}@supports (display:grid){p{background:url(${AWAY})}}@media all{p{background:url(${AWAY})}}@layer x{p{mask:url(${AWAY})}}</style><p>x`,
   'a style that ends early': `<style>p{color:red}</style><img src=x onerror=${RUN}></style>`,
   'an old expression and a binding': `<p style="width:expression(${RUN});-moz-binding:url(${AWAY}#x);behavior:url(${AWAY})">x</p>`,

@@ -108,6 +108,18 @@ describe('renderOutputs', () => {
     ]);
   });
 
+  it('draws the others when one output is more than a renderer can take', async () => {
+    const deep = JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`) as unknown;
+    await stage.apply(display({ 'application/json': deep, 'text/plain': 'deep' }), {
+      type: 'stream',
+      name: 'stdout',
+      text: 'after',
+    });
+    expect(stage.shown('.live-display .live-note')).to.equal('This output could not be shown.');
+    expect(stage.shown('.live-display pre')).to.equal('deep');
+    expect(stage.shown('.live-stdout')).to.equal('after');
+  });
+
   it('uses the first type in order that a bundle has and that can be shown', async () => {
     await stage.apply(display({ 'text/plain': 'p', 'image/png': PIXEL, 'text/html': 7, 'application/json': {} }));
     expect(stage.find('img').localName).to.equal('img');

@@ -4,6 +4,7 @@ import { createFallbackView, createUnknownView } from './fallback-view.ts';
 import { loadRenderer, type CreateMimeView, type MimeRenderer, type MimeView } from './mime-renderer.ts';
 import { pickRenderer } from './mime-renderers.ts';
 
+const NOT_SHOWN = 'This output could not be shown.';
 const NOT_LOADED = 'What shows this output could not be loaded; run the cell again once you are online.';
 
 type Current =
@@ -28,13 +29,20 @@ export const createDataView: CreateView<DataOutput> = (output) => {
     const picked = pickRenderer(next.data, next.metadata);
     if (!picked) return show({ view: createUnknownView(next.data) });
     const { renderer, content } = picked;
-    if (current?.renderer === renderer) return current.view.update(content);
-    const create = loadRenderer(renderer);
-    const draw = (view: CreateMimeView): void => {
-      if (mine === turn) show({ renderer, view: view(content) });
+    const fail = (note: string): void => show({ view: createFallbackView(note, next.data) });
+    const draw = (create: CreateMimeView): void => {
+      if (mine !== turn) return;
+      // One output that a renderer cannot take must not keep the others from being drawn.
+      try {
+        if (current?.renderer === renderer) current.view.update(content);
+        else show({ renderer, view: create(content) });
+      } catch {
+        fail(NOT_SHOWN);
+      }
     };
+    const create = loadRenderer(renderer);
     if (!(create instanceof Promise)) return draw(create);
-    create.then(draw, () => mine === turn && show({ view: createFallbackView(NOT_LOADED, next.data) }));
+    create.then(draw, () => mine === turn && fail(NOT_LOADED));
   };
   update(output);
   const dispose = (): void => {

@@ -1,13 +1,13 @@
 import type { MimeBundle } from '../../../sdk/kernel.ts';
 import { mimeText } from '../output.ts';
 import { createJsonView } from './json-view.ts';
-import { loadRenderer, type MimeContent, type MimeRenderer } from './mime-renderer.ts';
+import type { MimeContent, MimeRenderer } from './mime-renderer.ts';
 import { createPlainView } from './plain-view.ts';
 
 const isText = ({ value }: MimeContent): boolean => mimeText(value) !== undefined;
 
 /** In Jupyter's order: the first that a bundle has and that can show it is used. LaTeX and Markdown are shown as text. */
-export const MIME_RENDERERS: readonly MimeRenderer[] = [
+const MIME_RENDERERS: readonly MimeRenderer[] = [
   { types: ['text/html'], accepts: isText, load: async () => (await import('./html-view.ts')).createHtmlView },
   {
     types: ['image/svg+xml', 'image/png', 'image/jpeg', 'image/gif', 'image/webp'],
@@ -32,9 +32,4 @@ export const pickRenderer = (
     }
   }
   return undefined;
-};
-
-/** Fetches the code of all renderers, for a moment when nothing else is to be done, such as after a launch. */
-export const preloadRenderers = async (): Promise<void> => {
-  await Promise.allSettled(MIME_RENDERERS.map((renderer) => loadRenderer(renderer)));
 };

@@ -15,7 +15,7 @@ const isSafeValue = (value: string): boolean =>
   [...value.matchAll(/([\w-]*)\(/g)].every(([, name = '']) => name === '' || FUNCTIONS.has(name.toLowerCase()));
 
 /** Copies the declarations that load nothing. */
-export const copyDeclarations = (from: CSSStyleDeclaration, to: CSSStyleDeclaration): void => {
+const copyDeclarations = (from: CSSStyleDeclaration, to: CSSStyleDeclaration): void => {
   for (const name of Array.from(from)) {
     const value = from.getPropertyValue(name);
     if (isSafeValue(value)) to.setProperty(name, value, from.getPropertyPriority(name));
