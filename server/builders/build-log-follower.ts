@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Clock } from '../clock.ts';
 
@@ -33,6 +34,8 @@ export class BuildLogFollower {
   /** The lines after the first `skip`, to the end of the log. Ends quietly when aborted. */
   async *read(skip: number, signal: AbortSignal): AsyncGenerator<{ line: number; message: string }> {
     this.#readers += 1;
+    // Any number of readers may share one signal.
+    setMaxListeners(0, signal);
     if (!this.#producing && !this.#ended) void this.#produce();
     try {
       for (let next = skip; !signal.aborted;) {

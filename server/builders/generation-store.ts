@@ -34,25 +34,30 @@ const readJson = async <T>(path: string): Promise<T | undefined> => {
 
 const GENERATION = /^\d{6,}$/;
 
-/** Moves a folder away in one step, so that it is gone for all who look, then removes it. */
-export const removeFolder = async (folder: string): Promise<void> => {
+/** Moves a folder away in one step, so that it is gone for all who look; what is returned removes it. */
+const putFolderAside = async (folder: string): Promise<() => Promise<void>> => {
   const trash = join(dirname(folder), `.trash-${randomUUID()}`);
   try {
     await rename(folder, trash);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return async () => undefined;
     throw error;
   }
-  // Processes that were killed a moment ago may still be writing.
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await rm(trash, { recursive: true, force: true, maxRetries: 3 });
-    } catch (error) {
-      if (attempt === 20) throw error;
-      await delay(50);
+  return async () => {
+    // Processes that were killed a moment ago may still be writing.
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await rm(trash, { recursive: true, force: true, maxRetries: 3 });
+      } catch (error) {
+        if (attempt === 20) throw error;
+        await delay(50);
+      }
     }
-  }
+  };
 };
+
+/** Removes a folder; for all who look it goes in one step. */
+export const removeFolder = async (folder: string): Promise<void> => (await putFolderAside(folder))();
 
 /** The generations of environments on disk, shared with every hub process that uses the same state folder. */
 export const createGenerationStore = (state: StateFolder) => {
@@ -113,6 +118,7 @@ export const createGenerationStore = (state: StateFolder) => {
     read,
     giveUp,
     claimOf,
+    putAside: (key: string, generation: string) => putFolderAside(state.generation(key, generation)),
     newest: async (key: string): Promise<string | undefined> => (await generations(key)).at(-1),
 
     /** Takes the generation after `previous` for this process, with its plan in it; undefined when another was faster. */

@@ -161,9 +161,12 @@ export const createLocalBuilder = (options: LocalBuilderOptions): LocalBuilder =
     const claim = await store.claimOf(key, generation);
     await store.giveUp(key, generation);
     const record = await store.recordOf(key, generation);
+    // Out of sight first, so that nobody takes the end that follows for a failure.
+    const discard = await store.putAside(key, generation);
     if (claim) await endBuildProcess(record, claim.marker, clock);
-    // It may have been done just before it was ended.
-    if ((await store.read(key, generation)).state !== 'ended') await removeFolder(state.generation(key, generation));
+    await discard();
+    // What the build wrote under its old name before it died; a claimed folder is a new build's.
+    if ((await store.claimOf(key, generation)) === undefined) await removeFolder(state.generation(key, generation));
   };
 
   return {

@@ -1,6 +1,6 @@
 import { compareVersions } from './interpreters.ts';
 
-const CLAUSE = /^(~=|===?|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)(\.\*)?(?:[a-z+.-].*)?$/i;
+const CLAUSE = /^(~=|===?|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)(\.\*)?(?:[a-z+.-][a-z0-9.+_-]*)?$/i;
 
 const parts = (version: string): number[] => version.split('.').map(Number);
 
