@@ -92,7 +92,13 @@ export const createSessionGate = (options: SessionGateOptions): SessionGate => {
   };
 
   /** Where a navigation that carries its token in the address goes instead. */
-  const redirectOf = (route: ProxyRoute, place: Place, token: string, expiresAt: number): Admission | undefined => {
+  const redirectOf = (
+    host: string,
+    route: ProxyRoute,
+    place: Place,
+    token: string,
+    expiresAt: number,
+  ): Admission | undefined => {
     const search = (query: string): string => (query === '' ? '' : `?${query}`);
     const headers = { 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' };
     if (place.kind === 'own') {
@@ -104,7 +110,7 @@ export const createSessionGate = (options: SessionGateOptions): SessionGate => {
       };
     }
     const origin = origins.ownOrigin(route.session);
-    if (origin === undefined) return undefined;
+    if (origin === undefined || !origins.leadsFrom(host)) return undefined;
     const query = [route.query, `token=${token}`].filter((part) => part !== '').join('&');
     return { kind: 'redirect', location: origin + route.path + search(query), headers };
   };
@@ -149,7 +155,7 @@ export const createSessionGate = (options: SessionGateOptions): SessionGate => {
       return refuse(new HubError('unauthorized', CREDENTIAL_ERRORS.unauthorized));
 
     if (!isUpgrade && queryToken !== undefined && isNavigation(method, sent)) {
-      const redirect = redirectOf(route, place, auth.token, auth.expiresAt);
+      const redirect = redirectOf(host ?? '', route, place, auth.token, auth.expiresAt);
       if (redirect) return redirect;
     }
     if (place.kind === 'shared' && sent['service-worker'] !== undefined)

@@ -24,9 +24,13 @@ export interface SessionOrigins {
   placeOf(host: string | undefined): Place | undefined;
   /** The origin of a session's own host; undefined when sessions have none. */
   ownOrigin(session: string): string | undefined;
+  /** Whether who reached us by this shared host can reach sessions' own hosts too: names below `localhost` stay on one machine. */
+  leadsFrom(host: string): boolean;
   /** `Set-Cookie` that lets a browser use the session on its own host until the token expires. */
   cookie(session: string, token: string, maxAgeMs: number): string;
 }
+
+const LOOPBACK_HOST = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?$/i;
 
 const COOKIE_NAME = 'liveleaf-session';
 
@@ -40,6 +44,7 @@ export const createSessionOrigins = ({ sessionHostSuffix, scheme = 'http' }: Ses
       return isSessionName(session) ? { kind: 'own', session } : undefined;
     },
     ownOrigin: (session) => (suffix === undefined ? undefined : `${scheme}://${session}${suffix}`),
+    leadsFrom: (host) => suffix !== undefined && (!/^\.localhost(?::|$)/.test(suffix) || LOOPBACK_HOST.test(host)),
     // Lax, not Strict: the redirect that sets it ends a navigation that began on another site, and a Strict cookie
     // would not be sent with its last step. Requests from other origins are refused all the same.
     cookie: (session, token, maxAgeMs) =>

@@ -34,6 +34,15 @@ describe('HTTP through the proxy', () => {
           return void response.writeHead(200, { 'content-length': 1000 }).write('x', () => response.destroy());
         if (path === 'hangup') return void request.socket.destroy();
         if (path === 'stall') return void response.writeHead(200).write('x');
+        if (path === 'raw')
+          return void request.socket.end(
+            Buffer.from('HTTP/1.1 200 OK\r\nX-Name: 日本\r\nX-Sent: \x01\r\nContent-Length: 2\r\n\r\nok'),
+          );
+        if (path === 'switch')
+          return void request.socket.end(
+            'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n',
+          );
+        if (path === 'early') return void response.writeHead(413).end('too much');
         if (path === 'nonsense') return void request.socket.end('220 mail.example ESMTP\r\n\r\n');
         if (path === 'flood') {
           written = 0;
@@ -81,6 +90,18 @@ describe('HTTP through the proxy', () => {
     assert.deepEqual(await failure(await ask('x', {}, absent)), [502, 'session_crashed']);
     const closed = proxy.spawner.add({ origin: 'http://127.0.0.1:9' });
     assert.deepEqual(await failure(await ask('x', {}, closed)), [502, 'session_crashed']);
+    assert.equal(await (await ask('x')).text(), '0', 'and the session goes on');
+  });
+
+  it('survives headers that are no text, an upgrade nobody asked for, and an answer before the upload ended', async () => {
+    const raw = `GET /user/${session}/x HTTP/1.1\r\nHost: 127.0.0.1:${proxy.port}\r\nAuthorization: token ${proxy.token(session)}\r\nX-Bytes: \xff\xe9\r\nConnection: close\r\n\r\n`;
+    assert.equal(statusOf(await rawExchange(proxy.port, raw)), 200);
+    for (const path of ['raw', 'switch']) assert.ok([200, 502].includes((await ask(path)).status), path);
+    const early = await ask('early', { method: 'PUT', body: randomBytes(8 * MIB) }).then(
+      (response) => response.status,
+      () => 413,
+    );
+    assert.equal(early, 413);
     assert.equal(await (await ask('x')).text(), '0', 'and the session goes on');
   });
 

@@ -47,6 +47,13 @@ describe('hosts of sessions', () => {
     assert.equal(wild.ownOrigin(session), `https://${session}.sessions.example.org`);
     assert.equal(createSessionOrigins({}).ownOrigin(session), undefined);
   });
+  it('below localhost are led to from this machine only', () => {
+    for (const host of ['127.0.0.1:8586', 'localhost:8586', '[::1]:8586']) assert.ok(origins.leadsFrom(host), host);
+    for (const host of ['192.168.1.2:8586', 'hub.example', '127.0.0.1.evil.example'])
+      assert.equal(origins.leadsFrom(host), false, host);
+    assert.ok(createSessionOrigins({ sessionHostSuffix: 'sessions.example.org' }).leadsFrom('sessions.example.org'));
+    assert.equal(createSessionOrigins({}).leadsFrom('127.0.0.1:8586'), false);
+  });
   it('get a cookie for this host and path alone', () => {
     const path = `/user/${session}/`;
     assert.equal(
