@@ -101,6 +101,17 @@ Object.assign(globalThis, {
     const [text, input] = [field()?.previousElementSibling, field()].map((element) => element?.getBoundingClientRect());
     return [text?.width === input?.width, text?.height === input?.height, text?.top === input?.top];
   },
+  /** By the font's fixed width of a character; the caret's own place is not told. */
+  caretIsInView: () => {
+    const input = field();
+    const box = input?.parentElement;
+    if (!input || !box) return false;
+    const line = input.value.slice(0, input.selectionStart).split('\n').at(-1) ?? '';
+    const longest = Math.max(...input.value.split('\n').map((each) => each.length));
+    const place =
+      (line.length / longest) * input.previousElementSibling!.getBoundingClientRect().width - box.scrollLeft;
+    return place >= -1 && place <= box.clientWidth + 1;
+  },
   close: () => {
     editor?.dispose();
     editor = undefined;

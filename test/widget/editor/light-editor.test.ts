@@ -62,6 +62,9 @@ describe('the light editor', () => {
     }
     await page.keyboard.type('a very long line '.repeat(20));
     assert.deepEqual(await run('overlaid()'), [true, true, true]);
+    assert.equal(await run('caretIsInView()'), true);
+    await press('Home');
+    assert.equal(await run('caretIsInView()'), true);
   });
 
   it('is a text box with a name and a description to a screen reader, and nothing else is there', async () => {
