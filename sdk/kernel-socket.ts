@@ -2,7 +2,7 @@ import { createBackoff, pause } from './backoff.ts';
 import type { World } from './world.ts';
 
 /** A socket that lived shorter than this counts as a failure, so that one that opens and closes at once is paced. */
-const SHORT_LIFE_MS = 5_000;
+const SHORT_LIFE_MS = 1_000;
 /** jupyter-server answers the upgrade only once the kernel does, which for a slow language takes long. */
 const OPEN_DEADLINE_MS = 60_000;
 /** How long an old socket may still deliver what was under way before the next one is opened. */

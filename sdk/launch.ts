@@ -12,7 +12,7 @@ export type { Launch, LaunchFunction, LaunchOptions } from './launch-types.ts';
 
 /** What an address could be led astray by; all else is for the hub to judge, which may know more providers than we. */
 // oxlint-disable-next-line no-control-regex
-const NO_SPEC = /[\s?#\\\u0000-\u001f\u007f]|(^|\/)\.{1,2}(\/|$)/;
+const NO_SPEC = /[\s?#\\\u0000-\u001f\u007f]|(^|\/)\.\.(\/|$)/;
 
 const specText = (spec: RepoSpec | string): string => {
   let text = '';

@@ -30,7 +30,7 @@ const terminals = (events: readonly ReceivedEvent[]): string[] =>
 /** Launches over the native protocol, against the fake hub; `cutStep` is the distance between the bytes cut at. */
 export const launchSuite = ({ describe, it, addressOf }: SuiteTools, cutStep: number): void => {
   let runs = 0;
-  const launch = createLaunch(fastWorld(50));
+  const launch = createLaunch(fastWorld(20));
   /** A spec of its own for each run, since the hub counts by spec; the ref names the faults. */
   const specOf = (faults: string) => `gh/owner/run-${(runs += 1)}/${faults}`;
   const start = (faults: string, options: { signal?: AbortSignal } = {}) => {
@@ -63,9 +63,9 @@ export const launchSuite = ({ describe, it, addressOf }: SuiteTools, cutStep: nu
             const events = await readAll(running);
             expect(linesOf(events), `cut at byte ${position}`).to.deep.equal(LINES);
             expect(terminals(events), `cut at byte ${position}`).to.deep.equal(['ready']);
-            const [entry] = await seen(spec);
-            expect(entry?.posts).to.equal(1);
-            if (entry?.streams === 2) resumed += 1;
+            const entries = await seen(spec);
+            expect(entries, 'launches begun').to.have.length(1);
+            if (entries[0]!.streams > 1) resumed += 1;
           }),
         );
       }
@@ -80,7 +80,7 @@ export const launchSuite = ({ describe, it, addressOf }: SuiteTools, cutStep: nu
       const events = await readAll(running);
       expect(linesOf(events)).to.deep.equal(LINES);
       expect(states.filter((state) => state === 'reconnecting')).to.have.length(5);
-      expect(states.filter((state) => state === 'open')).to.have.length(6);
+      expect(states.at(-1)).to.equal('open');
       const [entry] = await seen(spec);
       expect(entry?.lastEventIds[0] ?? null).to.equal(null);
       expect(entry?.lastEventIds[1]).to.match(/^[\w-]+\.0\.0$/);
@@ -105,8 +105,8 @@ export const launchSuite = ({ describe, it, addressOf }: SuiteTools, cutStep: nu
     it('waits as long as the hub asks for, and no longer than makes sense', async () => {
       const begun = Date.now();
       await readAll(start('status=503,times=1,after=20').running);
-      // 20 s, fifty times as fast.
-      expect(Date.now() - begun).to.be.within(380, 3_000);
+      // 20 s, twenty times as fast.
+      expect(Date.now() - begun).to.be.within(980, 10_000);
       const error = (await rejection(start('status=429,times=1,after=3600').running.server)) as LiveleafError;
       expect(error.code).to.equal('rate_limited');
       expect(error.retryAfterMs).to.equal(3_600_000);
@@ -253,6 +253,12 @@ export const launchSuite = ({ describe, it, addressOf }: SuiteTools, cutStep: nu
         const error = await rejection(launch('gh/a/b/HEAD', { hub }).server);
         expect(error.message, hub).to.contain('no address of a hub');
       }
+    });
+
+    it('lets the hub judge what it may know better, such as a root by its dot', async () => {
+      const running = launch('dir/demo/./HEAD', { hub: addressOf('fakeHub') });
+      expect(terminals(await readAll(running))).to.deep.equal(['ready']);
+      expect((await seen('dir/demo/./HEAD')).length).to.be.greaterThan(0);
     });
 
     it('puts the launch token into no address', async () => {
