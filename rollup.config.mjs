@@ -1,5 +1,5 @@
 // Builds dist/: for pages (the loader, lazy chunks, one file) and for npm users and Node (one file per module).
-import { cpSync, existsSync } from 'node:fs';
+import { cpSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import commonjs from '@rollup/plugin-commonjs';
 import json from '@rollup/plugin-json';
@@ -35,7 +35,7 @@ const forPages = (...first) => [
 
 /** The first chunk and all that it loads, checked by hash. */
 const firstChunk = {
-  input: { live: 'widget/activate.ts' },
+  input: { page: 'widget/activate.ts' },
   // Lets the other chunks import from the first, rather than from a third that both share.
   preserveEntrySignatures: 'allow-extension',
   output: {
@@ -44,7 +44,16 @@ const firstChunk = {
     entryFileNames: 'chunks/[name]-[hash].js',
     chunkFileNames: 'chunks/[name]-[hash].js',
   },
-  plugins: [...forPages(chunks.wrapImports()), chunks.fillTable()],
+  plugins: [
+    // Names hold hashes, so chunks of earlier builds would stay for ever.
+    {
+      name: 'clean',
+      generateBundle: (_options, _bundle, isWrite) =>
+        isWrite && rmSync(join(root, 'dist/chunks'), { recursive: true, force: true }),
+    },
+    ...forPages(chunks.wrapImports()),
+    chunks.fillTable(),
+  ],
 };
 
 const loader = (input, file, format) => ({

@@ -5,7 +5,7 @@ import { asFailure, startProgress, type LaunchProgress, type SessionState } from
 import type { OutputModel } from './outputs/output-model.ts';
 import type { PageConfig } from './page/config.ts';
 import type { PageParts } from './parts.ts';
-import { reachKernel, savedServers } from './reach-kernel.ts';
+import { memoryOf, reachKernel } from './reach-kernel.ts';
 import { emptyQueue, reduceQueue, stateOf, type CellState, type RunAction, type RunQueue } from './run-queue.ts';
 
 /** What the controller needs to know of a cell. */
@@ -123,7 +123,7 @@ export class PageController {
       const { kernel, server } = await reachKernel({
         config: this.config,
         parts: this.#parts,
-        server: this.#server,
+        before: this.#server && { server: this.#server },
         signal,
         show,
         onLaunch: (launch) => (this.#launch = launch),
@@ -162,7 +162,7 @@ export class PageController {
     const failure = asFailure(cause ?? new LiveleafError('kernel_dead', 'The kernel died.'));
     const whole = failure.code === 'session_lost' || failure.code === 'expired' || failure.code === 'session_oom';
     if (whole) {
-      savedServers(this.config, this.#parts).forget();
+      memoryOf(this.config, this.#parts).forget();
       this.#server = undefined;
     }
     this.#epoch += 1;

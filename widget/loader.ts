@@ -139,6 +139,7 @@ export const startLoader = (
       const theme = script?.dataset['theme'];
       cell.scheme = theme && theme !== 'auto' ? theme : light ? 'dark' : 'light';
       const row = cell.shadowRoot?.querySelector<HTMLElement>('.row');
+      cell.update?.();
       if (!row) continue;
       row.style.colorScheme = cell.scheme;
       row.style.top = `-${margin}`;

@@ -1,19 +1,28 @@
 import type { KernelConnection, Server } from '../sdk/kernel.ts';
 import type { LaunchFunction } from '../sdk/launch.ts';
+import type { SavedServer } from '../sdk/saved-server.ts';
 
-/** A running server that an earlier page of this tab left behind. */
-export interface SavedServers {
-  /** The saved server, if it still answers. */
-  load(): Promise<Server | undefined>;
-  save(server: Server): void;
+/** Where a tab remembers its running server. */
+export interface ServerMemory {
+  /** The server of an earlier page, if it still answers. */
+  load(): Promise<SavedServer | undefined>;
+  save(saved: SavedServer): void;
   forget(): void;
+}
+
+export interface KernelWish {
+  readonly kernelName?: string;
+  readonly path?: string;
+  /** The connection's id on an earlier page. */
+  readonly clientId?: string;
+  readonly signal?: AbortSignal;
 }
 
 /** Everything outside the page that its controller talks to; tests put fakes in its place. */
 export interface PageParts {
   readonly launch: LaunchFunction;
-  connectKernel(server: Server, kernel: { readonly name?: string; readonly path?: string }): Promise<KernelConnection>;
-  savedServers(key: { readonly hub: string; readonly spec: string }): SavedServers;
+  connectKernel(server: Server, wish: KernelWish): Promise<KernelConnection>;
+  memory(scope: { readonly hub: string; readonly spec: string }): ServerMemory;
   /** Milliseconds, steadily rising. */
   now(): number;
 }

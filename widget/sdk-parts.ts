@@ -2,15 +2,41 @@ import { connectKernel } from '../sdk/connect-kernel.ts';
 import { launch } from '../sdk/launch.ts';
 import type { PageParts } from './parts.ts';
 
-/** The SDK as a page uses it; the kernel's half is loaded when a server is there. */
+/** Whether this tab remembers anything at all; most pages then need not load what reads it. */
+const remembers = (): boolean => {
+  try {
+    return Object.keys(sessionStorage).some((key) => key.startsWith('liveleaf:server:'));
+  } catch {
+    return false;
+  }
+};
+
+/** The SDK as a page uses it. */
 export const sdkParts = (): PageParts => ({
   launch,
-  connectKernel: (server, { name, path }) => {
-    return connectKernel(server, {
-      ...(name === undefined ? {} : { kernelName: name }),
-      ...(path === undefined ? {} : { path }),
-    });
+  connectKernel,
+  memory: (scope) => {
+    const servers = async () => {
+      const { openSavedServers } = await import('./open-saved-servers.ts');
+      return openSavedServers(scope);
+    };
+    return {
+      load: async () => (remembers() ? (await servers()).load() : undefined),
+      // Nobody waits for these, and a tab that forgets is no worse off than a new one.
+      save: (saved) =>
+        void servers().then(
+          (store) => store.save(saved),
+          () => undefined,
+        ),
+      forget: () =>
+        void (
+          remembers() &&
+          servers().then(
+            (store) => store.clear(),
+            () => undefined,
+          )
+        ),
+    };
   },
-  savedServers: () => ({ load: () => Promise.resolve(undefined), save: () => undefined, forget: () => undefined }),
   now: () => performance.now(),
 });

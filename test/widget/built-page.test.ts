@@ -61,7 +61,7 @@ describe('a page with the built script tag', () => {
     assert.deepEqual(before, ['/w/liveleaf.js']);
     await run(page).hover();
     await page.waitForTimeout(300);
-    assert.match(site.requested().join(), /^\/w\/chunks\/live-[\w-]+\.js$/);
+    assert.match(site.requested().join(), /^\/w\/chunks\/page-[\w-]+\.js$/);
     assert.equal(await page.evaluate(() => customElements.get('live-cell')), undefined);
     await start(page);
   });
@@ -133,7 +133,7 @@ describe('a page with the built script tag', () => {
   });
 
   it('refuses a first chunk that was altered, says so, and works once it is whole again', async () => {
-    const name = [...site.files.keys()].find((file) => file.startsWith('chunks/live-'))!;
+    const name = [...site.files.keys()].find((file) => file.startsWith('chunks/page-'))!;
     const whole = site.files.get(name)!;
     site.files.set(name, `globalThis.altered = true;${whole}`);
     try {

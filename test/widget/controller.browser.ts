@@ -53,7 +53,7 @@ describe('the controller of a page', () => {
     await until(() => fake.kernels[0]!.runs.length === 2);
     expect(fake.kernels[0]!.runs.map(({ code }) => code)).to.deep.equal(['a', 'b']);
     expect(textOf(a)).to.equal('one');
-    expect(fake.saved?.session).to.equal('a');
+    expect(fake.saved?.server.session).to.equal('a');
   });
 
   it('uses a saved server instead of launching, and launches when that is gone', async () => {

@@ -1,5 +1,3 @@
-import { html, LitElement, nothing, unsafeCSS, type PropertyValues } from 'lit';
-import { BASE_STYLE } from '../base-style.ts';
 import type { CellEditor } from '../cell-editor.ts';
 import { pageOf } from '../context.ts';
 import type { RunnableCell } from '../controller.ts';
@@ -9,9 +7,10 @@ import type { CellElement } from '../page/attach.ts';
 import { flagOf, sourceOf, storedOutputOf } from '../page/extract.ts';
 import { IDLE, type CellState } from '../run-queue.ts';
 import { hideSlotted, showIn } from '../stored-output.ts';
-import { cellStyle, themeStyle } from '../styles.ts';
+import { cellSheet } from '../styles.ts';
 import { markOf } from '../words.ts';
-import type { LiveOutput } from './live-output.ts';
+import { BaseElement, make } from './base-element.ts';
+import { createCellMenu } from './cell-menu.ts';
 import type { LivePage } from './live-page.ts';
 import type { LiveStatus } from './live-status.ts';
 
@@ -29,20 +28,11 @@ import type { LiveStatus } from './live-status.ts';
  * @csspart output - what the code put out
  * @fires live-cell-state
  */
-export class LiveCell extends LitElement implements RunnableCell, CellElement {
-  static override properties = {
-    block: { attribute: false },
-    name: { attribute: false },
-    scheme: { attribute: false },
-    menu: { state: true },
-  };
-  static override styles = [themeStyle, unsafeCSS(BASE_STYLE), cellStyle];
-
-  declare block: Element | undefined;
-  declare name: string | undefined;
-  declare scheme: string | undefined;
-  declare menu: boolean;
-  host: Element | undefined;
+export class LiveCell extends BaseElement implements RunnableCell, CellElement {
+  declare block?: Element;
+  declare host?: Element;
+  declare name?: string;
+  declare scheme?: string;
   readonly outputs = createOutputModel();
   #page: LivePage | undefined;
   #leave: (() => void)[] = [];
@@ -52,18 +42,24 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
   #used = false;
   #stored: Element | undefined;
   #tick: ReturnType<typeof setInterval> | undefined;
-
-  constructor() {
-    super();
-    this.menu = false;
-  }
+  #status: LiveStatus | undefined;
+  readonly #menu = createCellMenu();
+  readonly #run = make('button', { part: 'run', onclick: (event) => this.#press(event) });
+  readonly #mark = make('span', { part: 'mark' });
+  readonly #row = make('div', { className: 'row' }, this.#run);
+  readonly #code = make('div', { className: 'code', part: 'editor' });
+  readonly #output = make('live-output', { part: 'output', model: this.outputs });
+  readonly #input = make('div');
+  readonly #below = make('div', { part: 'below' }, this.#mark, this.#output, this.#input);
+  readonly #cell = make('div', { className: 'cell', part: 'cell' }, this.#row, this.#below);
 
   get source(): string {
-    return this.#editor?.value ?? (this.#code ? sourceOf(this.#code) : '');
+    return this.#editor?.value ?? (this.#source ? sourceOf(this.#source) : '');
   }
 
   get setup(): boolean {
-    return !!this.#code && (flagOf(this.#code, 'init') || flagOf(this.#code, 'hidden'));
+    const block = this.#source;
+    return !!block && (flagOf(block, 'init') || flagOf(block, 'hidden'));
   }
 
   /** How the last run went, or the one under way. */
@@ -71,7 +67,7 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
     return this.#state;
   }
 
-  get #code(): Element | undefined {
+  get #source(): Element | undefined {
     return this.block === this
       ? (this.querySelector('pre') ?? this)
       : (this.block ?? this.querySelector('pre') ?? undefined);
@@ -79,39 +75,32 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
 
   readonly onInput = async (request: { readonly prompt: string; readonly password: boolean }): Promise<string> => {
     const { askInput } = await import('../outputs/input-prompt.ts');
-    await this.updateComplete;
-    return askInput(this.#stored?.shadowRoot?.querySelector<HTMLElement>('.input') ?? this.#part('input'), request);
+    return askInput(this.#stored?.shadowRoot?.querySelector('div') ?? this.#input, request);
   };
 
-  #part(name: string): HTMLElement {
-    return this.renderRoot.querySelector<HTMLElement>(`.${name}`)!;
-  }
-
-  protected override createRenderRoot(): HTMLElement | DocumentFragment {
+  #draw(): void {
+    const { activeElement } = this.shadowRoot ?? {};
     // The loader may have drawn the button already.
-    const drawn = this.shadowRoot;
-    const focused = drawn?.activeElement;
-    const top = drawn?.querySelector<HTMLElement>('.row')?.style.top;
-    drawn?.replaceChildren();
-    const root = super.createRenderRoot();
-    void this.updateComplete.then(() => {
-      if (top) this.#part('row').style.top = top;
-      if (focused) this.#part('run').focus();
-    });
-    return root;
+    const drawn = this.shadowRoot?.querySelector<HTMLElement>('.row');
+    const root = this.shadowRoot ?? this.attachShadow({ mode: 'open' });
+    this.#row.style.top = drawn?.style.top ?? '';
+    this.#row.className = drawn?.className ?? 'row';
+    root.adoptedStyleSheets = [cellSheet()];
+    this.update();
+    root.replaceChildren(make('slot'), this.#code, this.#cell);
+    if (activeElement) this.#run.focus();
   }
 
-  override connectedCallback(): void {
-    super.connectedCallback();
+  connectedCallback(): void {
     this.#page = pageOf(this);
+    if (!this.#row.isConnected) this.#draw();
     const controller = this.#page?.controller;
     if (!controller) return;
     this.#leave = [controller.add(this), controller.subscribe(() => this.#follow())];
     this.#follow();
   }
 
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
+  disconnectedCallback(): void {
     for (const leave of this.#leave) leave();
     clearInterval(this.#tick);
     this.#tick = undefined;
@@ -129,7 +118,7 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
   /** Puts the focus where the code can be changed, or else on Run. */
   focusCode(): void {
     if (this.#editor) this.#editor.focus();
-    else this.#part('run').focus();
+    else this.#run.focus();
   }
 
   #follow(): void {
@@ -144,13 +133,13 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
       this.#announce(state);
       this.dispatchEvent(new LiveCellStateEvent(state));
     }
-    if (state.kind === 'running') this.#tick ??= setInterval(() => this.requestUpdate(), 500);
+    if (state.kind === 'running') this.#tick ??= setInterval(() => this.update(), 500);
     else {
       clearInterval(this.#tick);
       this.#tick = undefined;
     }
     if (controller.session.kind === 'live' && !controller.busy) this.#edit();
-    this.requestUpdate();
+    this.update();
   }
 
   #announce(state: CellState): void {
@@ -165,17 +154,17 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
   }
 
   #edit(): void {
-    const block = this.#code;
+    const block = this.#source;
     if (this.#opening || !block || flagOf(block, 'hidden')) return;
     this.#opening = true;
     const watch = new IntersectionObserver(async (entries) => {
       if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
       watch.disconnect();
-      const into = this.#part('code');
+      const into = this.#code;
       const { openEditor } = await import('../cell-editor.ts');
       this.#editor = await openEditor({
         block,
-        root: this.renderRoot as ShadowRoot,
+        root: this.shadowRoot!,
         into,
         label: `Code of ${this.name ?? 'the cell'}`,
         onRun: () => this.run(true),
@@ -188,96 +177,54 @@ export class LiveCell extends LitElement implements RunnableCell, CellElement {
       }).catch(() => undefined);
       if (!this.#editor) return void (this.#opening = false);
       hideSlotted(this, this.host, true);
-      this.#part('row').style.top = `-${getComputedStyle(into).marginBottom}`;
+      this.#row.style.top = `-${getComputedStyle(into).marginBottom}`;
     });
     // The element itself has no box.
-    watch.observe(this.#part('row'));
+    watch.observe(this.#row);
     this.#leave.push(() => watch.disconnect());
   }
 
-  protected override render(): unknown {
-    const page = this.#page;
-    const hidden = !!this.#code && flagOf(this.#code, 'hidden');
-    const state = this.#state;
-    const { session, now } = { session: page?.controller.session, now: page?.controller.now() ?? 0 };
-    const active = state.kind === 'queued' || state.kind === 'running';
-    const status = page?.statusCell === this && session?.kind !== 'none';
-    const shown = hidden ? state.kind === 'failed' : this.#used || status;
-    return html`<slot></slot>
-      <div class="code" part="editor"></div>
-      <div class="cell" part="cell">
-        <div class="row" ?hidden=${hidden}>
-          <button
-            class="run ${active ? 'stop' : ''}"
-            part="run"
-            aria-label="${active ? 'Stop' : 'Run'} ${this.name ?? 'code'}"
-            @click=${(event: Event) => this.#press(event)}
-            .textContent=${active ? 'Stop' : 'Run'}
-          ></button>
-          ${session && session.kind !== 'none' ? this.#more() : nothing}
-        </div>
-        <div class="below ${this.#stored ? 'elsewhere' : ''}" part="below" ?hidden=${!shown}>
-          <span class="mark ${state.kind}" part="mark" ?hidden=${state.kind === 'idle'}>${markOf(state, now)}</span>
-          ${status ? html`<live-status part="status" class=${session?.kind === 'launching' ? 'over' : ''}></live-status>` : nothing}
-          ${this.#stored ? nothing : html`<live-output part="output"></live-output>`}
-          <div class="input"></div>
-        </div>
-      </div>`;
-  }
-
-  #more(): unknown {
-    const controller = this.#page!.controller;
-    const choose = (action: () => unknown) => (): void => {
-      this.menu = false;
-      this.#part('more').focus();
-      action();
-    };
-    const close = (event: FocusEvent): void => {
-      if (!(event.currentTarget as Element).contains(event.relatedTarget as Node | null)) this.menu = false;
-    };
-    const key = (event: KeyboardEvent): void => {
-      if (event.key !== 'Escape' || !this.menu) return;
-      this.menu = false;
-      this.#part('more').focus();
-    };
-    return html`<div @focusout=${close} @keydown=${key}>
-      <button
-        class="more"
-        aria-label="More for ${this.name ?? 'code'}"
-        aria-expanded=${this.menu}
-        @click=${() => (this.menu = !this.menu)}
-      >
-        ⋯
-      </button>
-      ${
-        this.menu
-          ? html`<div class="menu">
-              <button @click=${choose(() => controller.runAll(true))}>Run all</button>
-              <button @click=${choose(() => controller.restart())}>Restart the kernel</button>
-              <button @click=${choose(() => controller.restart(true))}>Restart and run all</button>
-            </div>`
-          : nothing
-      }
-    </div>`;
+  /** Draws what has changed; called by the loader too, when it names cells anew. */
+  update(): void {
+    const controller = this.#page?.controller;
+    const session = controller?.session ?? { kind: 'none' };
+    const block = this.#source;
+    const { kind } = this.#state;
+    const active = kind === 'queued' || kind === 'running';
+    const status = this.#page?.statusCell === this && session.kind !== 'none';
+    const hidden = !!block && flagOf(block, 'hidden');
+    const name = this.name ?? 'code';
+    this.#row.hidden = hidden;
+    this.#run.className = active ? 'run stop' : 'run';
+    this.#run.ariaLabel = `${active ? 'Stop' : 'Run'} ${name}`;
+    this.#run.textContent = active ? 'Stop' : 'Run';
+    if (controller && session.kind !== 'none') this.#menu.show(this.#row, name, controller);
+    this.#below.className = this.#stored ? 'below elsewhere' : 'below';
+    this.#below.hidden = hidden ? kind !== 'failed' : !this.#used && !status;
+    this.#mark.className = `mark ${kind}`;
+    this.#mark.textContent = markOf(this.#state, controller?.now() ?? 0);
+    if (status && !this.#status) {
+      this.#status = make('live-status', { part: 'status' });
+      this.#status.retry = () => void this.run(true);
+      this.#mark.after(this.#status);
+    }
+    if (this.#status) {
+      this.#status.hidden = !status;
+      this.#status.className = session.kind === 'launching' ? 'over' : '';
+    }
+    if (this.#stored) this.#output.remove();
+    for (const part of [this.#code, this.#cell]) part.style.colorScheme = this.scheme ?? '';
+    // A set-up cell stays out of sight as long as it works.
+    const root = this.host?.shadowRoot;
+    if (root?.adoptedStyleSheets.length && kind === 'failed') {
+      root.adoptedStyleSheets = [];
+      hideSlotted(this, this.host, true);
+    }
   }
 
   #press(event: Event): void {
     const { kind } = this.#state;
     if (kind === 'queued' || kind === 'running') this.#page?.controller.stopCell(this);
     else this.run(event.isTrusted || this.#page?.controller.config.thebe !== undefined);
-  }
-
-  protected override updated(_changed: PropertyValues): void {
-    for (const part of ['code', 'cell']) this.#part(part).style.colorScheme = this.scheme ?? '';
-    // A set-up cell stays out of sight as long as it works.
-    const root = this.host?.shadowRoot;
-    if (root?.adoptedStyleSheets.length && this.#state.kind === 'failed') {
-      root.adoptedStyleSheets = [];
-      hideSlotted(this, this.host, true);
-    }
-    const output = this.renderRoot.querySelector('live-output') as LiveOutput | null;
-    if (output) output.model = this.outputs;
-    const status = this.renderRoot.querySelector('live-status') as LiveStatus | null;
-    if (status) status.retry = () => void this.run(true);
   }
 }

@@ -1,4 +1,4 @@
-import { css, html, LitElement } from 'lit';
+import { html, LitElement, unsafeCSS } from 'lit';
 import { pageOf } from '../context.ts';
 import { themeStyle } from '../styles.ts';
 import type { LivePage } from './live-page.ts';
@@ -11,15 +11,15 @@ import type { LivePage } from './live-page.ts';
  */
 export class LiveLaunch extends LitElement {
   static override styles = [
-    themeStyle,
-    css`
+    unsafeCSS(themeStyle),
+    unsafeCSS(`
       :host {
         display: inline-flex;
         flex-wrap: wrap;
         gap: 6px;
         font: 500 13px/1.5 var(--_font);
       }
-    `,
+    `),
   ];
   #page: LivePage | undefined;
   #stop: (() => void) | undefined;

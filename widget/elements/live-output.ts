@@ -1,8 +1,9 @@
+import { BaseElement } from './base-element.ts';
 import { createOutputModel, type OutputModel } from '../outputs/output-model.ts';
 import { renderOutputs } from '../outputs/render-output.ts';
 
 /** Shows the outputs of one model, and keeps up with it while it is in the document. */
-export class LiveOutput extends HTMLElement {
+export class LiveOutput extends BaseElement {
   #model: OutputModel = createOutputModel();
   #stop: (() => void) | undefined;
 

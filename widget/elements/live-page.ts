@@ -1,15 +1,20 @@
-import { css, html, LitElement } from 'lit';
 import { PageController, type RunnableCell } from '../controller.ts';
 import { LiveSessionStateEvent } from '../events.ts';
 import { describeProgress, type SessionState } from '../launch-progress.ts';
 import { defineStatus } from '../lazy-elements.ts';
+import { BaseElement, make } from './base-element.ts';
 import type { LiveCell } from './live-cell.ts';
 import { configFromAttributes, mergeConfig, type PageConfig } from '../page/config.ts';
+import { lazyStyleSheet } from '../outputs/style-sheet.ts';
 import type { PageParts } from '../parts.ts';
 import { sdkParts } from '../sdk-parts.ts';
 
 /** What a cell is to its page beyond a run. */
 export interface PageCell extends RunnableCell, Element {}
+
+const STYLE = lazyStyleSheet(
+  ':host{display:contents}p{position:absolute;width:1px;height:1px;margin:0;overflow:hidden;clip-path:inset(50%);white-space:nowrap}',
+);
 
 const inDocumentOrder = (cells: RunnableCell[]): RunnableCell[] =>
   cells.sort((left, right) => place(left as PageCell, right as PageCell));
@@ -36,21 +41,7 @@ const outermost = (element: Element): Element => {
  * @attr path - the page's notebook within the repository; the kernel starts in its folder
  * @fires live-session-state
  */
-export class LivePage extends LitElement {
-  static override styles = css`
-    :host {
-      display: contents;
-    }
-    [role] {
-      position: absolute;
-      width: 1px;
-      height: 1px;
-      overflow: hidden;
-      clip-path: inset(50%);
-      white-space: nowrap;
-    }
-  `;
-
+export class LivePage extends BaseElement {
   /** What is known beside the attributes, which win; read when the first launch begins. */
   config: PageConfig = {};
   /** Makes what a page talks to; replaced by tests. */
@@ -58,7 +49,7 @@ export class LivePage extends LitElement {
   /** The cell under which a launch shows how far it is. */
   statusCell: Element | undefined;
   #controller: PageController | undefined;
-  #said = '';
+  #region: HTMLElement | undefined;
   #last: SessionState | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #statusTimer: ReturnType<typeof setTimeout> | undefined;
@@ -73,8 +64,15 @@ export class LivePage extends LitElement {
     return this.#controller;
   }
 
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
+  connectedCallback(): void {
+    if (this.shadowRoot) return;
+    const root = this.attachShadow({ mode: 'open' });
+    root.adoptedStyleSheets = [STYLE()];
+    this.#region = make('p', { role: 'status', ariaLive: 'polite' });
+    root.append(this.#region, make('slot'));
+  }
+
+  disconnectedCallback(): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#statusTimer);
     // Moved within the document it comes back at once, and its session must survive that.
@@ -93,8 +91,7 @@ export class LivePage extends LitElement {
 
   /** Tells those who cannot see the page, when what they do leaves room for it. */
   say(text: string): void {
-    this.#said = text;
-    this.requestUpdate();
+    if (this.#region) this.#region.textContent = text;
   }
 
   #changed(): void {
@@ -125,10 +122,5 @@ export class LivePage extends LitElement {
     const quick = session.kind === 'launching' ? 1_200 - (this.controller.now() - session.progress.startedAt) : 0;
     if (session.kind !== 'live' || session.notice)
       this.#statusTimer = setTimeout(() => void defineStatus().catch(() => undefined), Math.max(0, quick));
-  }
-
-  protected override render(): unknown {
-    return html`<div role="status" aria-live="polite">${this.#said}</div>
-      <slot></slot>`;
   }
 }

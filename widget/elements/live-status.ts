@@ -1,4 +1,4 @@
-import { html, LitElement, nothing, type PropertyValues } from 'lit';
+import { html, LitElement, nothing, unsafeCSS, type PropertyValues } from 'lit';
 import { pageOf } from '../context.ts';
 import {
   describePlace,
@@ -9,7 +9,8 @@ import {
   type LaunchProgress,
 } from '../launch-progress.ts';
 import { terminalStyles, terminalText } from '../outputs/terminal-text.ts';
-import { statusStyle, themeStyle } from '../styles.ts';
+import { statusStyle } from '../status-style.ts';
+import { themeStyle } from '../styles.ts';
 import { inWords } from '../words.ts';
 import type { LivePage } from './live-page.ts';
 
@@ -25,12 +26,12 @@ const QUIET_MS = 2_000;
  */
 export class LiveStatus extends LitElement {
   static override properties = { open: { type: Boolean, reflect: true } };
-  static override styles = [themeStyle, statusStyle];
+  static override styles = [unsafeCSS(themeStyle), unsafeCSS(statusStyle)];
 
   /** Whether the log is shown. */
   declare open: boolean;
-  /** What a retry runs; default nothing. */
-  retry: () => void = () => this.#page?.controller.retry();
+  /** What a retry does; default launches without running anything. */
+  declare retry?: () => void;
   #page: LivePage | undefined;
   #stop: (() => void) | undefined;
   #tick: ReturnType<typeof setInterval> | undefined;
@@ -125,7 +126,7 @@ export class LiveStatus extends LitElement {
       <div class="head">
         <span class="words"><strong>${title}</strong> ${failure.message}</span>
         ${progress ? this.#logButton(progress) : nothing}
-        <button class="plain" @click=${() => this.retry()}>
+        <button class="plain" @click=${() => (this.retry ? this.retry() : this.#page?.controller.retry())}>
           ${failure.code === 'kernel_dead' ? 'Run again' : 'Try again'}
         </button>
       </div>

@@ -8,6 +8,8 @@ export interface CellElement extends HTMLElement {
   name?: string;
   /** How the page around the cell looks. */
   scheme?: string;
+  /** Draws what has changed, once its class is there. */
+  update?(): void;
 }
 
 /** Roots that a framework may hydrate, and globals of those that hydrate the whole document. */

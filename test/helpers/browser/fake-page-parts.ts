@@ -9,6 +9,7 @@ import type {
   Server,
 } from '../../../sdk/kernel.ts';
 import type { Launch, LaunchOptions } from '../../../sdk/launch.ts';
+import type { SavedServer } from '../../../sdk/saved-server.ts';
 import type { PageParts } from '../../../widget/parts.ts';
 
 const SERVER: Server = {
@@ -222,7 +223,9 @@ export class FakeKernel implements KernelConnection {
 }
 
 /** A page's surroundings in memory: every launch and kernel is kept for the test to steer. */
-export const fakePageParts = (start: { readonly saved?: Server; readonly onRun?: (run: FakeRun) => void } = {}) => {
+export const fakePageParts = (
+  start: { readonly saved?: SavedServer; readonly onRun?: (run: FakeRun) => void } = {},
+) => {
   const launches: FakeLaunch[] = [];
   const kernels: FakeKernel[] = [];
   let saved = start.saved;
@@ -240,7 +243,7 @@ export const fakePageParts = (start: { readonly saved?: Server; readonly onRun?:
       kernels.push(kernel);
       return kernel;
     },
-    savedServers: () => ({
+    memory: () => ({
       load: async () => saved,
       save: (server) => {
         saved = server;
