@@ -52,19 +52,23 @@ export interface LocalPartsOptions {
 const INTERPRETERS_FRESH_MS = 300_000;
 const run = promisify(execFile);
 
-/** This machine's interpreters, looked for anew when the last look is some minutes old. */
+/** This machine's interpreters: looked for at once, and again in the background when the last look is some minutes old. */
 const rememberedInterpreters = (
   look: () => Promise<readonly Interpreter[]>,
 ): (() => Promise<readonly Interpreter[]>) => {
-  let found: Promise<readonly Interpreter[]> | undefined;
-  let at = 0;
+  let found = look();
+  let at = systemClock.monotonic();
+  found.catch(() => undefined);
   return () => {
-    if (found === undefined || systemClock.monotonic() - at > INTERPRETERS_FRESH_MS) {
-      at = systemClock.monotonic();
-      found = look();
-      found.catch(() => (found = undefined));
-    }
-    return found;
+    if (systemClock.monotonic() - at <= INTERPRETERS_FRESH_MS) return found;
+    at = systemClock.monotonic();
+    const before = found;
+    look().then(
+      (now) => (found = Promise.resolve(now)),
+      () => undefined,
+    );
+    // A first look that failed is not worth keeping.
+    return before.catch(() => (found = look()));
   };
 };
 

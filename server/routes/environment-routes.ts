@@ -29,7 +29,7 @@ interface Channels {
 
 const pathOf = (make: (key: string) => string): string => make('\0').replace('%00', ':key');
 
-/** Whether an environment is built, and its whole log. An environment's key is its capability: nobody can guess one. */
+/** Whether an environment is built, and its whole log. A key is a capability: it cannot be had without knowing all that is installed. */
 export const registerEnvironmentRoutes = (app: App, { builder, buildLogs, streams }: RouteParts): void => {
   const statusOf = async (key: string) => {
     const status = KEY.test(key) ? await builder.status(key) : { state: 'absent' as const };

@@ -138,7 +138,7 @@ export class EventChannel<Item> {
     this.#timer = undefined;
     this.#lastFlush = performance.now();
     this.#seal();
-    for (const place of [...this.#places.values()]) if (!place.behind) this.#advance(place);
+    for (const place of this.#places.values()) if (!place.behind) this.#advance(place);
   }
 
   /** Turns what is new into batches. */

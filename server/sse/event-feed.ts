@@ -55,6 +55,6 @@ export class EventFeed<Item> {
   }
 
   #tell(): void {
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 }

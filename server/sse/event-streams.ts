@@ -126,11 +126,11 @@ export class EventStreams {
       if (stream.open.sse ?? true) stream.response.write(formatRetry(2_000));
       stream.response.end();
     };
-    for (const stream of [...this.#streams]) if (!(stream.open.drains ?? false) || drainMs === 0) cut(stream);
+    for (const stream of this.#streams) if (!(stream.open.drains ?? false) || drainMs === 0) cut(stream);
     const deadline = performance.now() + drainMs;
     while (this.#streams.size > 0 && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20));
-    for (const stream of [...this.#streams]) cut(stream);
+    for (const stream of this.#streams) cut(stream);
     clearInterval(this.#heartbeat);
     this.#heartbeat = undefined;
   }

@@ -48,7 +48,7 @@ export const openSse = async (
         const complete = text.slice(0, text.lastIndexOf('\n\n') + 2);
         last = [...complete.matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? last;
         text = text.slice(complete.length);
-        for (const wake of [...waiters]) wake();
+        for (const wake of waiters) wake();
         if (bytes >= maxBytes) break;
       }
     } catch {
@@ -56,7 +56,7 @@ export const openSse = async (
     }
     stop.abort();
     done = true;
-    for (const wake of [...waiters]) wake();
+    for (const wake of waiters) wake();
   };
   const ended = read();
   return {

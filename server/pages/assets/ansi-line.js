@@ -1,3 +1,4 @@
+/* oxlint-disable no-control-regex -- control characters are what this file is about */
 const SGR = /\u001b\[([\d;]*)m/g;
 // Every other escape sequence moves a cursor that this log does not have.
 const OTHER = /\u001b(?:\[[\d;?]*[A-Za-ln-z]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
@@ -36,6 +37,6 @@ const apply = (classes, code) => {
   if (code === 22) classes.delete('bold');
   if (code === 0) classes.clear();
   if (colour === undefined && code !== 39) return;
-  for (const name of [...classes]) if (/^c\d+$/.test(name)) classes.delete(name);
+  for (const name of classes) if (/^c\d+$/.test(name)) classes.delete(name);
   if (colour !== undefined) classes.add(`c${colour}`);
 };

@@ -42,7 +42,7 @@ const show = () => {
   document.querySelector('#markdown').value = `[![Launch](${badge})](${href})`;
   document.querySelector('#rst').value = `.. image:: ${badge}\n   :target: ${href}\n   :alt: Launch`;
   document.querySelector('#tag').value =
-    `<script src="${location.origin}/liveleaf/latest/liveleaf.js" data-repo="${repoSpec()}" defer><\/script>`;
+    `<script src="${location.origin}/liveleaf/latest/liveleaf.js" data-repo="${repoSpec()}" defer></script>`;
 };
 
 const changeSource = () => {
