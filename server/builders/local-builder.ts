@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, writeFile } from 'node:fs/promises';
 import { createWriteStream } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -72,11 +72,22 @@ export const createLocalBuilder = (options: LocalBuilderOptions): LocalBuilder =
     const { result, plan } = found;
     if (!result.ok) return { state: 'failed', generation, error: buildError(result, plan) };
     const prefix = store.path(key, generation, 'env');
+    const python = join(prefix, 'bin', 'python');
+    // Also where the interpreter beneath was removed from the machine.
+    if (
+      !(await access(python).then(
+        () => true,
+        () => false,
+      ))
+    ) {
+      const message = 'The environment’s files are no longer on the hub’s disk. Starting it again builds it anew.';
+      return { state: 'failed', generation, error: new HubError('build_lost', message) };
+    }
     const displayName = `Python ${plan.python.split('.').slice(0, 2).join('.')}`;
     return {
       state: 'built',
       generation,
-      environment: { key, generation, prefix, python: join(prefix, 'bin', 'python'), displayName },
+      environment: { key, generation, prefix, python, displayName },
     };
   };
 

@@ -24,7 +24,7 @@ const failed = (status: BuildStatus) => {
 const never = new AbortController().signal;
 
 const until = async (holds: () => Promise<boolean>, what: string): Promise<void> => {
-  for (let round = 0; round < 400; round += 1) {
+  for (let round = 0; round < 1600; round += 1) {
     if (await holds()) return;
     await delay(25);
   }
