@@ -138,7 +138,7 @@ export const startProxy = async (
 };
 
 /** What a raw exchange gave: the bytes received until the other side closed or `waitMs` passed. */
-export const rawExchange = (port: number, request: string, waitMs = 2000): Promise<string> =>
+export const rawExchange = (port: number, request: string, waitMs = 10_000): Promise<string> =>
   new Promise((resolve) => {
     const chunks: Buffer[] = [];
     const socket: Socket = connect(port, '127.0.0.1');
@@ -190,7 +190,7 @@ export const upgradeHead = (target: string, host: string, headers: Record<string
   ].join('\r\n');
 
 /** Waits until something holds; fails with what it was after `timeoutMs`. */
-export const until = async (holds: () => boolean, what: string, timeoutMs = 5000): Promise<void> => {
+export const until = async (holds: () => boolean, what: string, timeoutMs = 10_000): Promise<void> => {
   const deadline = performance.now() + timeoutMs;
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`still not so after ${timeoutMs} ms: ${what}`);

@@ -13,7 +13,7 @@ import { opened } from './kernel-socket.ts';
 import { acceptOf, startRecordingUpstream, type RecordingUpstream } from './recording-upstream.ts';
 
 const MIB = 1024 * 1024;
-const limits: Partial<ProxyLimits> = { answerTimeoutMs: 600, stallTimeoutMs: 600, maxSocketsPerSession: 600 };
+const limits: Partial<ProxyLimits> = { answerTimeoutMs: 1500, stallTimeoutMs: 1000, maxSocketsPerSession: 600 };
 
 describe('WebSockets through the proxy', () => {
   let proxy: Proxy;
@@ -138,8 +138,8 @@ describe('WebSockets through the proxy', () => {
     for (const [what, next, status] of rows) {
       answer = next;
       const startedAt = performance.now();
-      assert.equal(statusOf(await rawExchange(proxy.port, head(), 3000)), status, what);
-      assert.ok(performance.now() - startedAt < 2500, what);
+      assert.equal(statusOf(await rawExchange(proxy.port, head())), status, what);
+      assert.ok(performance.now() - startedAt < 8000, what);
     }
     answer = () => true;
     const absent = proxy.spawner.add({ socketPath: `${upstream.socketPath}-not` });
@@ -164,7 +164,7 @@ describe('WebSockets through the proxy', () => {
       socket.write(head());
       await delay(50);
       leave(socket);
-      await until(() => left, 'the server is let go', 400);
+      await until(() => left, 'the server is let go', 1200);
       socket.destroy();
     }
   });
@@ -216,8 +216,8 @@ describe('WebSockets through the proxy', () => {
     socket.pause();
     await delay(300);
     assert.ok(written < 24 * MIB, `${written} bytes were taken for a client that reads nothing`);
-    assert.ok(process.memoryUsage().rss - before < 64 * MIB);
-    await until(() => closed, 'the server is let go', 3000);
+    assert.ok(process.memoryUsage().rss - before < 80 * MIB);
+    await until(() => closed, 'the server is let go');
     socket.destroy();
   });
 
@@ -232,12 +232,12 @@ describe('WebSockets through the proxy', () => {
     for (let count = 0; count < 800 && !socket.destroyed; count += 1) {
       if (!socket.write(payload)) {
         const drained = new Promise<boolean>((resolve) => socket.once('drain', () => resolve(true)));
-        if (!(await Promise.race([drained, closed.then(() => false), delay(400).then(() => false)]))) break;
+        if (!(await Promise.race([drained, closed.then(() => false), delay(900).then(() => false)]))) break;
       }
       accepted += payload.length;
     }
     assert.ok(accepted < 24 * MIB, `${accepted} bytes were taken for a server that reads nothing`);
-    assert.ok(process.memoryUsage().rss - before < 64 * MIB);
+    assert.ok(process.memoryUsage().rss - before < 80 * MIB);
     await closed;
     for (const peer of upstream.upgraded) peer.destroy();
   });
