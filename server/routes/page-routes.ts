@@ -78,6 +78,9 @@ export const registerPageRoutes = async (app: App, parts: RouteParts): Promise<v
     }
   });
 
+  // Browsers ask for it on pages that name none.
+  app.get('/favicon.ico', async (_request, reply) => reply.sendFile('leaf.svg', folders.assets));
+
   app.get<{ Params: { '*': string } }>('/assets/*', async (request, reply) => {
     void reply.header('cache-control', 'no-cache');
     return reply.sendFile(request.params['*'], folders.assets);

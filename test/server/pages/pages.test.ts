@@ -12,7 +12,10 @@ describe('the hub’s pages', () => {
   let demo: string;
   before(async () => {
     demo = await mkdtemp(join(tmpdir(), 'liveleaf-demo-'));
-    await writeFile(join(demo, 'chapter.html'), '<!doctype html><title>A chapter</title>');
+    await writeFile(
+      join(demo, 'chapter.html'),
+      '<!doctype html><title>A chapter</title><p data-hub="http://127.0.0.1:8585">',
+    );
     await writeFile(join(demo, 'page.txt'), 'x');
     hub = await startTestHub({
       parts: {
@@ -50,10 +53,21 @@ describe('the hub’s pages', () => {
     assert.ok(text.indexOf('A chapter') < text.indexOf('id="link-maker"'));
     const page = await get('/demo/chapter.html');
     assert.equal(page.status, 200);
-    assert.match(
-      page.headers.get('content-security-policy')!,
-      new RegExp(`connect-src 'self' http://127\\.0\\.0\\.1:${hub.port + 1} ws://`),
-    );
+    const places = page.headers
+      .get('content-security-policy')!
+      .match(/connect-src ([^;]*)/)![1]!
+      .split(' ');
+    for (const host of ['127.0.0.1', 'localhost'])
+      for (const place of [
+        `http://${host}:${hub.port}`,
+        `http://${host}:${hub.port + 1}`,
+        `ws://${host}:${hub.port + 1}`,
+      ])
+        assert.ok(places.includes(place), place);
+    assert.equal(places.length, 7);
+    assert.match(page.text, new RegExp(`data-hub="${hub.address}"`), 'pages name this hub, whatever its port');
+    assert.equal((await get('/demo/absent.html')).status, 404);
+    assert.equal((await get('/favicon.ico')).status, 200);
     assert.equal((await get('/demo/..%2fpackage.json')).status, 404);
   });
 
