@@ -7,7 +7,7 @@ import { ownCodePrefix } from '../environments/own-code.ts';
 export type LinkMode = 'hardlink' | 'copy' | 'clone';
 
 /** One step of a build, as `liveleaf_build.py` reads it. `ifCompiled` steps run only when new bytecode came into the cache. */
-export type BuildStep = { readonly say?: string; readonly ifCompiled?: boolean } & (
+type BuildStep = { readonly say?: string; readonly ifCompiled?: boolean } & (
   | {
       readonly kind: 'run';
       readonly name: string;
@@ -36,7 +36,7 @@ export interface BuildRecipe {
 }
 
 /** What every environment needs beside its own packages; pip so that `%pip install` works in it. */
-export const BASE_REQUIREMENTS = ['ipykernel', 'pip'] as const;
+const BASE_REQUIREMENTS = ['ipykernel', 'pip'] as const;
 
 const SMOKE_TEST = 'import ipykernel.kernelapp';
 

@@ -13,7 +13,7 @@ export interface EvictionLimits {
   readonly keepMs: number;
 }
 
-export const DEFAULT_EVICTION_LIMITS: EvictionLimits = {
+const DEFAULT_EVICTION_LIMITS: EvictionLimits = {
   maxAgeMs: 30 * 86_400_000,
   maxBytes: 20 * 1024 ** 3,
   keepMs: 600_000,

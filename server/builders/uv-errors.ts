@@ -82,7 +82,7 @@ const RULES: readonly Rule[] = [
 ];
 
 /** The requirement line that asks for a package. */
-export const lineOfPackage = (plan: PythonPlan, name: string): RequirementLine | undefined => {
+const lineOfPackage = (plan: PythonPlan, name: string): RequirementLine | undefined => {
   if (plan.install.from !== 'requirements') return undefined;
   const wanted = canonicalName(requirementName(name) ?? '');
   return [...plan.install.lines, ...(plan.install.constraints ?? [])].find(

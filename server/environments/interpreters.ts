@@ -12,7 +12,7 @@ export interface Interpreter {
 }
 
 /** Versions that a current kernel and uv support: minor versions of Python 3. */
-export const SUPPORTED_MINORS = { oldest: 8, newest: 14 } as const;
+const SUPPORTED_MINORS = { oldest: 8, newest: 14 } as const;
 
 const run = promisify(execFile);
 

@@ -14,7 +14,7 @@ const MARKER_NAMES = new Set([
 const MARKER_TOKEN = /\s*(?:("[^"]*"|'[^']*')|(\(|\))|(===|==|~=|!=|<=|>=|<|>|not\s+in\b|in\b)|([A-Za-z_.]+))/y;
 
 /** Checks an environment marker by the grammar of PEP 508: comparisons joined by `and` and `or`, with parentheses. */
-export const markerMistake = (marker: string): Mistake => {
+const markerMistake = (marker: string): Mistake => {
   const tokens: { kind: 'value' | 'open' | 'close' | 'compare' | 'join'; text: string }[] = [];
   MARKER_TOKEN.lastIndex = 0;
   while (MARKER_TOKEN.lastIndex < marker.trimEnd().length) {

@@ -34,7 +34,7 @@ export interface Bench {
   close(): Promise<void>;
 }
 
-export interface Built {
+interface Built {
   readonly key: string;
   readonly generation: string;
   readonly status: BuildStatus;
