@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LOG_CUT_SHORT } from '../../../server/builders/build-log-follower.ts';
 import type { BuildStatus } from '../../../server/builders/builder.ts';
@@ -42,7 +43,7 @@ const uvAfter = async (bench: Bench, script: string): Promise<string> => {
 const startHub = async (context: TestContext, bench: Bench, plan: PythonPlan, uv: string) => {
   const { state, python, isolation, index } = bench.options;
   const options = { state, python, isolation, index, uv, plan, interpreter: bench.interpreter.path };
-  const script = join(import.meta.dirname, '..', '..', 'helpers', 'start-build.ts');
+  const script = fileURLToPath(import.meta.resolve('../../helpers/start-build.ts'));
   const hub = spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
