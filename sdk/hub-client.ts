@@ -8,7 +8,7 @@ import type { World } from './world.ts';
  * How long a hub that does not answer is asked again: a few times at the very start, when the address may simply be
  * wrong, and for long once a launch is under way, since the hub may be restarting or the reader on a train.
  */
-export const PATIENCE = {
+const PATIENCE = {
   triesAtStart: 5,
   underWayMs: 600_000,
   /** A hub that asks for a longer pause than this is not waited for. */
@@ -18,7 +18,7 @@ export const PATIENCE = {
 } as const;
 
 /** Makes the hub's address canonical: http or https, no trailing slash, no query. Throws LiveleafError. */
-export const hubAddress = (hub: string): string => {
+const hubAddress = (hub: string): string => {
   let url: URL | undefined;
   try {
     url = new URL(hub);

@@ -15,7 +15,7 @@ import type { Server } from './kernel.ts';
 import { OnePassQueue } from './one-pass-queue.ts';
 
 /** Events that may wait for a slow reader before reading from the hub pauses. */
-export const MAX_WAITING_EVENTS = 1_000;
+const MAX_WAITING_EVENTS = 1_000;
 const LOG_TAIL_LINES = 20;
 
 export type ConnectionListener = (state: 'open' | 'reconnecting', attempt: number) => void;

@@ -4,7 +4,7 @@ import { LiveleafError } from './errors.ts';
 const MAX_PROBLEM_CHARACTERS = 65_536;
 
 /** `Retry-After` in milliseconds, as seconds or as a date; undefined when absent or senseless. */
-export const retryAfterMs = (headers: Headers, now: number): number | undefined => {
+const retryAfterMs = (headers: Headers, now: number): number | undefined => {
   const value = headers.get(HEADERS.retryAfter)?.trim();
   if (!value) return undefined;
   const waitMs = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - now;

@@ -1,7 +1,7 @@
 export type Timer = ReturnType<typeof setTimeout>;
 
 /** Why a page should look at its connections again: it became visible, or the network came back. */
-export type WakeReason = 'visible' | 'online';
+type WakeReason = 'visible' | 'online';
 
 /** Everything outside the SDK that it touches; injected, so that tests can bend it. */
 export interface World {

@@ -45,7 +45,10 @@ const GRAMMARS: Readonly<Record<ProviderId, { repo: RegExp; like: string }>> = {
   },
   gist: { repo: /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})\/[0-9a-f]{1,64}$/, like: 'gist/<user>/<id>[/<ref>]' },
   git: { repo: /^https?:\/\/[^\s/@?#]+\/[^\s?#]+$/, like: 'git/<https address, percent-encoded>/<ref>' },
-  dir: { repo: /^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\/[^/].*$/, like: 'dir/<root>/<path, percent-encoded>/HEAD' },
+  dir: {
+    repo: /^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\/[^/].*$/,
+    like: 'dir/<root>/HEAD, or dir/<root>/<path, percent-encoded>/HEAD',
+  },
 };
 
 const show = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
@@ -124,6 +127,13 @@ export const repoSpec = (provider: string, repo: string, ref: string = DEFAULT_R
 const REPO_SEGMENTS: Readonly<Record<ProviderId, number>> = { gh: 2, gl: 1, gist: 2, git: 1, dir: 2 };
 
 /**
+ * Whether `dir/<root>/<ref>` is meant, the root itself: a segment `.` of its own would not survive, since every parser
+ * of addresses drops it, percent-encoded too.
+ */
+const isRootAndRef = (segments: readonly string[]): boolean =>
+  segments.length === 2 && (segments[1] === DEFAULT_REF || isFullCommit(segments[1]!));
+
+/**
  * Reads `<provider>/<spec>/<ref>` as it stands in an address, still percent-encoded; a trailing slash is ignored.
  * Throws RepoSpecError.
  *
@@ -131,11 +141,12 @@ const REPO_SEGMENTS: Readonly<Record<ProviderId, number>> = { gh: 2, gl: 1, gist
  */
 export const parseRepoSpec = (text: string): RepoSpec => {
   if (text.length > MAX_SPEC_LENGTH) throw new RepoSpecError(`The spec is longer than ${MAX_SPEC_LENGTH} characters.`);
-  const [provider = '', ...segments] = text.replace(/\/+$/, '').split('/');
+  const [provider = '', ...given] = text.replace(/\/+$/, '').split('/');
   if (!(PROVIDERS as readonly string[]).includes(provider)) {
     throw new RepoSpecError(`No provider found for prefix ${show(provider)}; this hub knows ${PROVIDERS.join(', ')}.`);
   }
   const known = provider as ProviderId;
+  const segments = known === 'dir' && isRootAndRef(given) ? [given[0]!, '.', given[1]!] : given;
   const count = REPO_SEGMENTS[known];
   const { like } = GRAMMARS[known];
   if (segments.length < count) throw new RepoSpecError(`${show(text)} is incomplete; a spec looks like ${like}.`);
@@ -162,10 +173,16 @@ export const formatRepo = ({ provider, repo }: Pick<RepoSpec, 'provider' | 'repo
   if (provider === 'git' || provider === 'gl') return `${provider}/${encodeURIComponent(repo)}`;
   if (provider === 'dir') {
     const slash = repo.indexOf('/');
-    return `${provider}/${repo.slice(0, slash)}/${encodeURIComponent(repo.slice(slash + 1))}`;
+    const [root, path] = [repo.slice(0, slash), repo.slice(slash + 1)];
+    return path === '.' ? `${provider}/${root}` : `${provider}/${root}/${encodeURIComponent(path)}`;
   }
   return `${provider}/${repo.split('/').map(encodeURIComponent).join('/')}`;
 };
 
 /** Writes a spec as `parseRepoSpec` reads it. */
-export const formatRepoSpec = (spec: RepoSpec): string => `${formatRepo(spec)}/${encodeRef(spec.ref)}`;
+export const formatRepoSpec = (spec: RepoSpec): string => {
+  const [repo, ref] = [formatRepo(spec), encodeRef(spec.ref)];
+  // A ref that no folder has would be taken for a path here; kept apart, the provider can say what is wrong with it.
+  const isUnclear = spec.provider === 'dir' && spec.repo.endsWith('/.') && !isRootAndRef([spec.repo, spec.ref]);
+  return isUnclear ? `${repo}/./${ref}` : `${repo}/${ref}`;
+};

@@ -38,7 +38,7 @@ const distance = (left: string, right: string): number => {
 };
 
 /** The known name that a misspelt one was most likely meant to be. */
-export const nearest = (name: string, known: readonly string[]): string | undefined => {
+const nearest = (name: string, known: readonly string[]): string | undefined => {
   const ranked = known
     .map((each) => ({ each, far: distance(name.toLowerCase(), each.toLowerCase()) }))
     .sort((left, right) => left.far - right.far);

@@ -3,7 +3,7 @@ import type { Builder } from '../builders/builder.ts';
 import { EventFeed } from '../sse/event-feed.ts';
 
 /** A build's log, read once from the builder for everybody who follows it. */
-export interface BuildLog {
+interface BuildLog {
   readonly feed: EventFeed<LogEvent>;
   /** Says that this reader is done; the last one stops the reading. */
   release(): void;

@@ -2,8 +2,8 @@ import { parseRepoSpec, type LaunchRequest } from '../../sdk/contract/index.ts';
 import { HubError } from '../errors.ts';
 import type { CheckedRequest } from './launch-run.ts';
 
-export const DEFAULT_KERNEL = 'python3';
-export const DEFAULT_PROFILE = 'default';
+const DEFAULT_KERNEL = 'python3';
+const DEFAULT_PROFILE = 'default';
 
 const KERNEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const PROFILE = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;

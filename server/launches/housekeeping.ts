@@ -18,7 +18,7 @@ export interface HousekeepingParts {
 const EVERY_MS = 10 * 60_000;
 
 /** Removes environments and fetched content that are old or for which there is no room; never what is in use. */
-export const tidyOnce = async ({ spawner, builder, content, limits }: HousekeepingParts): Promise<void> => {
+const tidyOnce = async ({ spawner, builder, content, limits }: HousekeepingParts): Promise<void> => {
   const inUse = new Set((await spawner.environmentsInUse()).map(({ key }) => key));
   for (const { environment } of await spawner.list()) inUse.add(environment.key);
   await builder.evict({ inUse, limits });

@@ -9,7 +9,7 @@ import type { BuildLogs } from './build-logs.ts';
 import type { LaunchRun } from './launch-run.ts';
 import type { Quota } from './quota.ts';
 
-export interface LauncherSettings extends Quota {
+interface LauncherSettings extends Quota {
   /** How many launches may wait for a place, or be resolved, at once. */
   readonly queue: number;
   /** How long a launch waits for a place. */

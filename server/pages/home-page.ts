@@ -7,7 +7,7 @@ export interface DemoLink {
 }
 
 /** What the link maker has to know of a kind of source. */
-export interface SourceKind {
+interface SourceKind {
   readonly id: string;
   readonly displayName: string;
   readonly repo: { readonly label: string; readonly placeholder: string; readonly urlEncode?: boolean };

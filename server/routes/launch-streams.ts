@@ -21,7 +21,7 @@ import { toBinderHub } from './binderhub-events.ts';
 export const headersOf = (reply: FastifyReply): OutgoingHttpHeaders => reply.getHeaders() as OutgoingHttpHeaders;
 
 /** The protocol of a stream; on BinderHub's the launch token stands in the ids. */
-export type StreamKind = { readonly kind: 'native' } | { readonly kind: 'binderhub'; readonly token: string };
+type StreamKind = { readonly kind: 'native' } | { readonly kind: 'binderhub'; readonly token: string };
 
 export interface LaunchStreams {
   /** Answers with a launch's events after what the client has seen. */

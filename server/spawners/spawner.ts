@@ -3,7 +3,7 @@ import type { BuildStatus, BuiltEnvironment } from '../builders/builder.ts';
 import type { Content, ContentSource } from '../content/content.ts';
 import type { PlannedEnvironment } from '../environments/plan.ts';
 
-export type SessionState = 'reserved' | 'starting' | 'ready' | 'failed';
+type SessionState = 'reserved' | 'starting' | 'ready' | 'failed';
 
 /** What a launch knows when its plan is known; enough to go on with it after a restart of the hub. */
 export interface SessionSeed {

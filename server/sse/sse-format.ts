@@ -6,7 +6,7 @@ export const SSE_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** How soon a client whose stream was cut should come again. */
-export const RETRY_MS = 1_000;
+const RETRY_MS = 1_000;
 
 export const HEARTBEAT = Buffer.from(': still here\n\n');
 

@@ -1,6 +1,6 @@
 /** The same one-cell page for Liveleaf and for each peer. */
 
-export const CODE = '1+1';
+const CODE = '1+1';
 export const ANSWER = '2';
 
 const page = (head: string, body: string): string => `<!doctype html>

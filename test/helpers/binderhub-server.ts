@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** One event as a BinderHub writes it: any object, some without a phase. */
-export type BinderhubEvent = Readonly<Record<string, unknown>>;
+type BinderhubEvent = Readonly<Record<string, unknown>>;
 
 const COLD_BUILD: readonly BinderhubEvent[] = [
   { phase: 'waiting', message: 'Waiting for build to start...\n' },

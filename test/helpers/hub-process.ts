@@ -23,6 +23,8 @@ export interface HubProcess {
   kill(): Promise<void>;
   /** Starts it again on the same port and state. */
   start(): Promise<void>;
+  /** Ends it as Ctrl-C does, and keeps its state for whoever looks at what is left. */
+  interrupt(): Promise<void>;
   /** Ends it as Ctrl-C does, and removes its state. */
   stop(): Promise<void>;
 }
@@ -49,6 +51,8 @@ export interface HubOptions {
   /** Serve the demo pages; default false. */
   readonly demo?: boolean;
   readonly env?: NodeJS.ProcessEnv;
+  /** The folder of another Python side; default the shared one. */
+  readonly python?: string;
 }
 
 /** Runs the built hub (dist/) as a process of its own, with its own state and the shared Python side. */
@@ -57,7 +61,7 @@ export const startHubProcess = async (options: HubOptions = {}): Promise<HubProc
   const folder = await mkdtemp(join(tmpdir(), 'liveleaf-hub-'));
   const stateDir = join(folder, 'state');
   await mkdir(stateDir, { mode: 0o700 });
-  await symlink(dirname(dirname(python)), join(stateDir, 'python'));
+  await symlink(options.python ?? dirname(dirname(python)), join(stateDir, 'python'));
   const port = await freePorts();
   const configFile = join(folder, 'liveleaf.yaml');
   await writeFile(configFile, stringify({ port, stateDir, ...options.config }));
@@ -104,6 +108,7 @@ export const startHubProcess = async (options: HubOptions = {}): Promise<HubProc
     output: () => output,
     kill: () => end('SIGKILL'),
     start,
+    interrupt: () => end('SIGINT'),
     stop: async () => {
       await end('SIGINT');
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });

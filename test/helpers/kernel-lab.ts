@@ -14,7 +14,7 @@ interface Parts {
 }
 
 /** What a test learns of the lab: two ways to the same Jupyter server, each through a proxy that can be broken. */
-export interface LabServers {
+interface LabServers {
   readonly liveleaf: { readonly url: string; readonly token: string };
   readonly jupyter: { readonly url: string; readonly token: string };
 }

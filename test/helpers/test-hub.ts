@@ -29,7 +29,7 @@ const KEYS = keyRing([{ id: 'k1', secret: Buffer.alloc(32, 7).toString('base64ur
 const digest = (text: string): string => createHash('sha1').update(text).digest('hex');
 
 /** A source whose refs `absent`, `private` and `slow` do what they say; everything else resolves at once. */
-export const fakeProvider = (id: RepoProvider['id']): RepoProvider => ({
+const fakeProvider = (id: RepoProvider['id']): RepoProvider => ({
   id,
   display: {
     id,
@@ -85,7 +85,7 @@ const fakePlanner: EnvironmentPlanner = {
 };
 
 /** Two neighbouring ports that are free now. */
-export const freePorts = async (): Promise<number> => {
+const freePorts = async (): Promise<number> => {
   for (;;) {
     const first = createServer().listen(0, '127.0.0.1');
     await once(first, 'listening');

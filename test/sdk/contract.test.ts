@@ -294,6 +294,18 @@ describe('repo specs', () => {
     fc.assert(fc.property(fc.constantFrom(...PROVIDERS), piece, piece, built), { numRuns: 2_000 });
   });
 
+  it('name the root of a folder in a way that every parser of addresses leaves alone', () => {
+    const root = { provider: 'dir', repo: 'docs/.', ref: 'HEAD' } as const;
+    assert.equal(formatRepoSpec(root), 'dir/docs/HEAD');
+    for (const text of ['dir/docs/HEAD', 'dir/docs/./HEAD', 'dir/docs/%2E/HEAD']) {
+      assert.deepEqual(parseRepoSpec(text), root, text);
+      assert.deepEqual(parseRepoSpec(new URL(text, 'http://hub/').pathname.slice(1)), root, text);
+    }
+    const digest = 'ab'.repeat(32);
+    assert.equal(formatRepoSpec({ ...root, ref: digest }), `dir/docs/${digest}`);
+    assert.throws(() => parseRepoSpec('dir/docs/main'), /names no ref/);
+  });
+
   it('that are hostile are refused', () => {
     const hostile = [
       'gh/owner/../HEAD',

@@ -7,7 +7,14 @@ const attributes = (values: Record<string, string>) => (name: string) => values[
 
 describe('the configuration of a page', () => {
   it('reads data attributes of a script tag and bare ones of an element', () => {
-    const expected = { hub: 'https://hub.example', repo: 'gh/a/b', ref: 'v1', kernel: 'ir', cells: 'pre.py', theme: 'dark' };
+    const expected = {
+      hub: 'https://hub.example',
+      repo: 'gh/a/b',
+      ref: 'v1',
+      kernel: 'ir',
+      cells: 'pre.py',
+      theme: 'dark',
+    };
     const data = Object.fromEntries(Object.entries(expected).map(([key, value]) => [`data-${key}`, value]));
     assert.deepEqual(configFromAttributes(attributes(data), 'data-'), expected);
     assert.deepEqual(configFromAttributes(attributes(expected)), expected);

@@ -51,7 +51,9 @@ describe('a Thebe 0.9 configuration block', () => {
   });
 
   it('takes a bare Jupyter server where the page says so', () => {
-    const { config } = read('{useBinder: false, serverSettings: {baseUrl: "http://localhost:8888/jupyter", token: "abc"}}');
+    const { config } = read(
+      '{useBinder: false, serverSettings: {baseUrl: "http://localhost:8888/jupyter", token: "abc"}}',
+    );
     assert.deepEqual(config?.server, { url: 'http://localhost:8888/jupyter/', token: 'abc' });
     assert.equal(config?.hub, undefined);
     assert.equal(read('{serverSettings: {token: "t"}}').config?.server?.url, 'http://localhost:8888/');
