@@ -30,7 +30,12 @@ const forPages = (...first) => [
   compile(),
   minifyTemplateLiterals(),
   ...first,
-  terser({ ecma: 2022, module: true, compress: { passes: 3 }, format: { comments: false } }),
+  terser({
+    ecma: 2022,
+    module: true,
+    compress: { passes: 3, keep_fargs: false, unsafe_arrows: true, unsafe_methods: true, hoist_props: true },
+    format: { comments: false },
+  }),
 ];
 
 /** The first chunk and all that it loads, checked by hash. */
@@ -41,8 +46,8 @@ const firstChunk = {
   output: {
     dir: 'dist',
     format: 'es',
-    entryFileNames: 'chunks/[name]-[hash].js',
-    chunkFileNames: 'chunks/[name]-[hash].js',
+    entryFileNames: 'chunks/[name]-[hash:6].js',
+    chunkFileNames: 'chunks/[name]-[hash:6].js',
   },
   plugins: [
     // Names hold hashes, so chunks of earlier builds would stay for ever.

@@ -21,7 +21,14 @@ const importsIn = (node) => {
 export const checkedChunks = (root) => {
   let first;
   const helper = join(root, 'widget/chunks.ts');
-  const nameOf = (id) => relative(root, id).replace(/^(?:widget|node_modules)\/|\.[cm]?[jt]s$/g, '');
+  const names = new Map();
+  /** A short name, the same in every build; two modules that meet in one are an error. */
+  const nameOf = (id) => {
+    const name = createHash('sha256').update(relative(root, id)).digest('base64url').slice(0, 3);
+    if ((names.get(name) ?? id) !== id) throw new Error(`${id} and ${names.get(name)} have the same short name`);
+    names.set(name, id);
+    return name;
+  };
 
   const wrapImports = () => ({
     name: 'wrap-imports',

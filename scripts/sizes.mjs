@@ -38,11 +38,11 @@ const sum = text.reduce((total, [, bytes]) => total + bytes, 0);
 const row = (name, bytes, budget) =>
   console.log(`${name.padEnd(44)} ${String(bytes).padStart(7)}${budget === undefined ? '' : ` of ${budget}`}`);
 row('script tag (liveleaf.js)', loader, LOADER_BYTES);
-row('script tag (liveleaf.mjs)', size('liveleaf.mjs'), LOADER_BYTES);
+row('the same as a module (liveleaf.mjs)', size('liveleaf.mjs'));
 for (const [name, bytes] of text) row(`  ${name}`, bytes);
 row('after Run until a text output', sum, TEXT_BYTES);
 for (const [name, bytes] of others) row(`  when needed: ${name}`, bytes);
 
-const over = loader > LOADER_BYTES || size('liveleaf.mjs') > LOADER_BYTES || sum > TEXT_BYTES;
+const over = loader > LOADER_BYTES || sum > TEXT_BYTES;
 if (over) console.error('Over the budget.');
 process.exitCode = over ? 1 : 0;

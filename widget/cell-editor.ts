@@ -1,3 +1,4 @@
+import { createLightEditor } from './editor/light-editor.ts';
 import { copyLook } from './page/copy-look.ts';
 import { codeOf, flagOf, languageOf, sourceOf } from './page/extract.ts';
 
@@ -19,9 +20,11 @@ export interface CellEditorOptions {
   onChange(source: string): void;
 }
 
-/** Loads the light editor and puts it into `into`; undefined when the reader has something selected in the code. */
-export const openEditor = async (options: CellEditorOptions): Promise<CellEditor | undefined> => {
-  const { createLightEditor } = await import('./editor/light-editor.ts');
+export { createCellMenu } from './elements/cell-menu.ts';
+export { hideSlotted } from './hide-block.ts';
+
+/** Puts the light editor into `into`; undefined when the reader has something selected in the code. */
+export const openEditor = (options: CellEditorOptions): CellEditor | undefined => {
   const { block, into } = options;
   const selection = getSelection();
   if (!options.root.host.isConnected || (selection && !selection.isCollapsed && selection.containsNode(block, true)))

@@ -28,7 +28,7 @@ const check = (name: string): Promise<unknown> => {
   const own = preloadModule(new URL(file, import.meta.url).href, integrity, nonceOfPage);
   const all = Promise.all([own, ...needs.map(check)]).catch(() => {
     checked.delete(name);
-    throw new Error(`${file} could not be loaded, or is not the file of this version.`);
+    throw new Error(`${file} was not loaded, or was altered.`);
   });
   checked.set(name, all);
   return all;

@@ -267,12 +267,6 @@ export class PageController {
     this.#become({ kind: 'cancelled' });
   }
 
-  /** Launches again after a failure; `cells` run when it is there. */
-  retry(cells: readonly RunnableCell[] = []): void {
-    if (cells.length > 0) this.run(cells, true);
-    else void this.start();
-  }
-
   /** Leaves the server running and lets go of it. */
   dispose(): void {
     this.#epoch += 1;

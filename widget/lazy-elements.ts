@@ -1,9 +1,11 @@
 import { define } from './define-tag.ts';
 
-/** Registers `live-status`, which a quick launch never shows. */
-export const defineStatus = async (): Promise<void> =>
-  define('live-status', (await import('./elements/live-status.ts')).LiveStatus);
+type Extras = typeof import('./elements/extra-elements.ts');
 
-/** Registers `live-launch`, which few pages have. */
-export const defineLaunch = async (): Promise<void> =>
-  define('live-launch', (await import('./elements/live-launch.ts')).LiveLaunch);
+/** Registers `live-status` and `live-launch`, which a quick run does not show, and brings the words for a launch. */
+export const defineExtras = async (): Promise<Extras> => {
+  const extras = await import('./elements/extra-elements.ts');
+  define('live-status', extras.LiveStatus);
+  define('live-launch', extras.LiveLaunch);
+  return extras;
+};

@@ -2,4 +2,7 @@ import { loadFirst } from './load-first.ts';
 
 const { url } = import.meta;
 
-loadFirst([...document.scripts].find(({ src }) => src === url) ?? null, url);
+loadFirst(
+  [...document.scripts].find(({ src }) => src === url),
+  url,
+);

@@ -5,7 +5,7 @@ import { THEBE_BLOCKS } from './page/thebe-blocks.ts';
 
 /** What the loader hands to the first chunk. */
 export interface Loaded {
-  readonly script: HTMLScriptElement | null;
+  readonly script: HTMLScriptElement | null | undefined;
   /** Where this script came from. */
   readonly url: string;
   /** Cells by their blocks. */
@@ -21,7 +21,12 @@ export interface FirstChunk {
 }
 
 const OWN = /^LIVE-/;
-const FLAG = Symbol.for('liveleaf.loader');
+const FLAG = 'liveleaf:loader';
+
+const element = <Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  properties: Partial<HTMLElementTagNameMap[Tag]> = {},
+): HTMLElementTagNameMap[Tag] => Object.assign(document.createElement(tag), properties);
 
 const sheetOf = (text: string): CSSStyleSheet => {
   const sheet = new CSSStyleSheet();
@@ -34,12 +39,12 @@ const sheetOf = (text: string): CSSStyleSheet => {
  * The first loader of a page wins, a second does nothing.
  */
 export const startLoader = (
-  script: HTMLScriptElement | null,
+  script: HTMLScriptElement | null | undefined,
   url: string,
   load: () => Promise<FirstChunk>,
   preload: () => unknown,
 ): void => {
-  const page = window as unknown as Record<symbol, unknown>;
+  const page = window as unknown as Record<string, unknown>;
   if (page[FLAG]) return;
   page[FLAG] = 1;
   const cells = new Map<Element, CellElement>();
@@ -57,25 +62,21 @@ export const startLoader = (
   /** The button of an element whose class is still to come. */
   const draw = (cell: CellElement, all: boolean): void => {
     const root = cell.attachShadow({ mode: 'open' });
-    const row = document.createElement('div');
-    const button = document.createElement('button');
-    row.className = all ? 'row all' : 'row';
-    button.className = 'run';
-    button.textContent = all ? 'Run all' : 'Run';
-    button.onpointerenter = button.onfocus = preload;
-    button.onclick = async ({ isTrusted }) => {
-      // A synthetic click launches only on a Thebe page, and before anything is loaded no kernel can exist.
-      if (!isTrusted && !thebe()) return;
-      button.ariaBusy = 'true';
-      try {
-        await activate(cell, isTrusted);
-      } catch {
-        button.ariaBusy = null;
-        button.textContent = 'Not loaded. Try again';
-      }
-    };
+    const row = element('div', { className: all ? 'row all' : 'row' });
+    const button = element('button', {
+      className: 'run',
+      textContent: all ? 'Run all' : 'Run',
+      onpointerenter: preload,
+      onfocus: preload,
+      onclick: async ({ isTrusted }) => {
+        // A synthetic click launches only on a Thebe page, and before anything is loaded no kernel can exist.
+        if (!isTrusted && !thebe()) return;
+        button.textContent = '…';
+        await activate(cell, isTrusted).catch(() => (button.textContent = 'Try again'));
+      },
+    });
     row.append(button);
-    root.append(document.createElement('slot'), row);
+    root.append(element('slot'), row);
     root.adoptedStyleSheets = [base];
   };
 
@@ -84,10 +85,10 @@ export const startLoader = (
     if (OWN.test(block.tagName)) return block as CellElement;
     const host = hostOf(block);
     const there = host?.shadowRoot;
-    const cell = (there?.querySelector('live-cell') ?? document.createElement('live-cell')) as CellElement;
+    const cell = (there?.querySelector('live-cell') ?? element('live-cell' as 'div')) as CellElement;
     if (host && !there) {
       const root = host.attachShadow({ mode: 'open' });
-      root.append(document.createElement('slot'), cell);
+      root.append(element('slot'), cell);
       if (block.matches('[data-hidden]')) root.adoptedStyleSheets = [hidden];
       cell.host = host;
     } else if (!cell.isConnected) {
@@ -113,7 +114,7 @@ export const startLoader = (
       cells.delete(block);
     }
     for (const block of document.querySelectorAll(`${query},live-cell,live-launch,h1,h2,h3,h4,h5,h6`)) {
-      if (/^H\d/.test(block.tagName)) heading = block.textContent.replace(/\s*[¶#]?\s*$/, '');
+      if (/^H\d/.test(block.tagName)) heading = block.textContent.replace(/[¶#\s]+$/, '');
       else if (
         !block.parentElement?.closest(`${query},live-cell`) &&
         ((block as CellElement).block ?? block) === block
@@ -125,7 +126,7 @@ export const startLoader = (
         if (block.matches('[data-hidden]')) continue;
         const all = block.tagName === 'LIVE-LAUNCH';
         if (!all) cell.name = `code ${++number}${heading && `, ${heading}`}`;
-        if (customElements.get('live-cell')) continue;
+        if (cell.refresh) continue;
         if (!cell.shadowRoot) draw(cell, all);
         if (!all) cell.shadowRoot!.querySelector('button')!.ariaLabel = `Run ${cell.name}`;
       }
@@ -136,10 +137,9 @@ export const startLoader = (
       return [cell, isLight(getComputedStyle(cell).color), getComputedStyle(block).marginBottom, below] as const;
     });
     for (const [cell, light, margin, overflow] of looks) {
-      const theme = script?.dataset['theme'];
-      cell.scheme = theme && theme !== 'auto' ? theme : light ? 'dark' : 'light';
+      cell.scheme = script?.dataset['theme']?.match(/light|dark/)?.[0] ?? (light ? 'dark' : 'light');
       const row = cell.shadowRoot?.querySelector<HTMLElement>('.row');
-      cell.update?.();
+      cell.refresh?.();
       if (!row) continue;
       row.style.colorScheme = cell.scheme;
       row.style.top = `-${margin}`;
@@ -160,7 +160,6 @@ export const startLoader = (
     const observer = new MutationObserver(plan);
     observer.observe(document, { childList: true, subtree: true });
     for (const root of [document.documentElement, document.body]) observer.observe(root, { attributes: true });
-    matchMedia('(prefers-color-scheme:dark)').onchange = plan;
     // A page that has not hydrated by then never will.
     setTimeout(() => {
       settled = true;

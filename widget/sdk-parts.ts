@@ -2,6 +2,8 @@ import { connectKernel } from '../sdk/connect-kernel.ts';
 import { launch } from '../sdk/launch.ts';
 import type { PageParts } from './parts.ts';
 
+const SAVE_DELAY_MS = 1_000;
+
 /** Whether this tab remembers anything at all; most pages then need not load what reads it. */
 const remembers = (): boolean => {
   try {
@@ -22,11 +24,15 @@ export const sdkParts = (): PageParts => ({
     };
     return {
       load: async () => (remembers() ? (await servers()).load() : undefined),
-      // Nobody waits for these, and a tab that forgets is no worse off than a new one.
+      // Nobody waits for these, and a tab that forgets is no worse off than a new one. First things first: the output.
       save: (saved) =>
-        void servers().then(
-          (store) => store.save(saved),
-          () => undefined,
+        void setTimeout(
+          () =>
+            void servers().then(
+              (store) => store.save(saved),
+              () => undefined,
+            ),
+          SAVE_DELAY_MS,
         ),
       forget: () =>
         void (

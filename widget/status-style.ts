@@ -91,3 +91,27 @@ export const statusStyle = css`
     }
   }
 `;
+
+/** Buttons with words. */
+export const buttonStyle = css`
+  .plain {
+    padding: 3px 8px;
+    color: var(--_text);
+    background: none;
+    border: 1px solid var(--_border);
+    border-radius: 6px;
+    cursor: pointer;
+  }
+  .plain:hover {
+    border-color: currentColor;
+  }
+  .plain:focus-visible,
+  summary:focus-visible {
+    outline: 2px solid var(--_accent);
+    outline-offset: 2px;
+  }
+  .plain:disabled {
+    opacity: 0.5;
+    cursor: default;
+  }
+`;

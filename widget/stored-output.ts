@@ -22,20 +22,3 @@ export const showIn = (stored: Element, model: OutputModel, scheme: string | und
     stored.after(output);
   }
 };
-
-let besides: CSSStyleSheet | undefined;
-
-/** Hides or shows the author's code without touching it: through the slot it stands in, or by its place before the cell. */
-export const hideSlotted = (cell: HTMLElement, host: Element | undefined, hide: boolean): void => {
-  for (const root of [host?.shadowRoot, cell.shadowRoot]) {
-    const slot = root?.querySelector('slot');
-    if (slot) slot.style.display = hide ? 'none' : '';
-  }
-  if (host) return;
-  if (!besides) {
-    besides = new CSSStyleSheet();
-    besides.replaceSync(':has(+live-cell[editing]){display:none!important}');
-    document.adoptedStyleSheets.push(besides);
-  }
-  cell.toggleAttribute('editing', hide);
-};

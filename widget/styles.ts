@@ -17,26 +17,6 @@ export const themeStyle = css`
   button {
     font: inherit;
   }
-  .plain {
-    padding: 3px 8px;
-    color: var(--_text);
-    background: none;
-    border: 1px solid var(--_border);
-    border-radius: 6px;
-    cursor: pointer;
-  }
-  .plain:hover {
-    border-color: currentColor;
-  }
-  .plain:focus-visible,
-  summary:focus-visible {
-    outline: 2px solid var(--_accent);
-    outline-offset: 2px;
-  }
-  .plain:disabled {
-    opacity: 0.5;
-    cursor: default;
-  }
   [hidden] {
     display: none !important;
   }
@@ -47,63 +27,22 @@ const cellStyle = css`
   .cell {
     color: var(--_text);
   }
+  .row {
+    z-index: 1;
+  }
+  .run:hover {
+    border-color: currentColor;
+  }
+  .run:focus-visible {
+    outline: 2px solid var(--_accent);
+    outline-offset: 2px;
+  }
   .stop::before {
     width: 8px;
     height: 8px;
     clip-path: none;
     border-radius: 1px;
     background: var(--_error);
-  }
-  .more {
-    position: absolute;
-    right: 92px;
-    translate: 0 -50%;
-    box-sizing: border-box;
-    width: 28px;
-    height: 28px;
-    padding: 0;
-    color: var(--live-button-color, var(--_text));
-    background: var(--live-button-background, light-dark(#fff, #262b33));
-    border: 1px solid var(--_border);
-    border-radius: 14px;
-    cursor: pointer;
-    letter-spacing: 1px;
-  }
-  .in .more {
-    translate: 0 calc(-100% - 8px);
-  }
-  .more:hover {
-    border-color: currentColor;
-  }
-  .more:focus-visible {
-    outline: 2px solid var(--_accent);
-    outline-offset: 2px;
-  }
-  .menu {
-    position: absolute;
-    right: 12px;
-    top: 20px;
-    z-index: 2;
-    display: grid;
-    padding: 4px;
-    background: light-dark(#fff, #262b33);
-    border: 1px solid var(--_border);
-    border-radius: 8px;
-    box-shadow: 0 6px 20px rgb(0 0 0 / 15%);
-  }
-  .menu button {
-    padding: 8px 12px;
-    text-align: start;
-    color: inherit;
-    background: none;
-    border: 0;
-    border-radius: 5px;
-    cursor: pointer;
-  }
-  .menu button:hover,
-  .menu button:focus-visible {
-    outline: none;
-    background: color-mix(in srgb, currentColor 10%, transparent);
   }
   .below {
     position: relative;

@@ -95,7 +95,7 @@ describe('the controller of a page', () => {
     expect(controller.session).to.have.nested.property('failure.code', 'build_failed');
     expect(controller.session).to.have.nested.property('failure.detail.line', 3);
     expect(kinds()).to.equal('stopped idle idle');
-    controller.retry([a]);
+    controller.run([a], true);
     await until(() => fake.launches.length === 2);
     fake.launches[1]!.ready();
     await until(() => fake.kernels[0]?.runs.length === 1);

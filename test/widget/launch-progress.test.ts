@@ -2,15 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PHASES, type ReceivedEvent } from '../../sdk/contract/index.ts';
 import { LiveleafError } from '../../sdk/errors.ts';
-import {
-  asFailure,
-  describePlace,
-  describeProgress,
-  reduceProgress,
-  startProgress,
-  stepOf,
-  type LaunchProgress,
-} from '../../widget/launch-progress.ts';
+import { asFailure, reduceProgress, startProgress, type LaunchProgress } from '../../widget/launch-progress.ts';
+import { describePlace, describeProgress, stepOf } from '../../widget/launch-words.ts';
 
 const play = (...events: ReceivedEvent[]): LaunchProgress => events.reduce(reduceProgress, startProgress(0));
 

@@ -1,4 +1,6 @@
 import type { PageController } from '../controller.ts';
+import { menuSheet } from '../menu-style.ts';
+import { adoptStyles } from '../outputs/style-sheet.ts';
 import { make } from './base-element.ts';
 
 /** What can be done beyond one cell, behind a small button beside Run. */
@@ -43,6 +45,7 @@ export const createCellMenu = (): CellMenu => {
         list.append(make('button', { textContent, onclick }));
       }
       row.append(box);
+      adoptStyles(row, menuSheet());
     },
   };
 };

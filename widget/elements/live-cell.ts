@@ -6,11 +6,11 @@ import { createOutputModel } from '../outputs/output-model.ts';
 import type { CellElement } from '../page/attach.ts';
 import { flagOf, sourceOf, storedOutputOf } from '../page/extract.ts';
 import { IDLE, type CellState } from '../run-queue.ts';
-import { hideSlotted, showIn } from '../stored-output.ts';
+import { showIn } from '../stored-output.ts';
 import { cellSheet } from '../styles.ts';
 import { markOf } from '../words.ts';
 import { BaseElement, make } from './base-element.ts';
-import { createCellMenu } from './cell-menu.ts';
+import type { CellMenu } from './cell-menu.ts';
 import type { LivePage } from './live-page.ts';
 import type { LiveStatus } from './live-status.ts';
 
@@ -43,7 +43,7 @@ export class LiveCell extends BaseElement implements RunnableCell, CellElement {
   #stored: Element | undefined;
   #tick: ReturnType<typeof setInterval> | undefined;
   #status: LiveStatus | undefined;
-  readonly #menu = createCellMenu();
+  #menu: CellMenu | undefined;
   readonly #run = make('button', { part: 'run', onclick: (event) => this.#press(event) });
   readonly #mark = make('span', { part: 'mark' });
   readonly #row = make('div', { className: 'row' }, this.#run);
@@ -86,7 +86,7 @@ export class LiveCell extends BaseElement implements RunnableCell, CellElement {
     this.#row.style.top = drawn?.style.top ?? '';
     this.#row.className = drawn?.className ?? 'row';
     root.adoptedStyleSheets = [cellSheet()];
-    this.update();
+    this.refresh();
     root.replaceChildren(make('slot'), this.#code, this.#cell);
     if (activeElement) this.#run.focus();
   }
@@ -133,13 +133,19 @@ export class LiveCell extends BaseElement implements RunnableCell, CellElement {
       this.#announce(state);
       this.dispatchEvent(new LiveCellStateEvent(state));
     }
-    if (state.kind === 'running') this.#tick ??= setInterval(() => this.update(), 500);
+    if (state.kind === 'running') this.#tick ??= setInterval(() => this.#wait(), 500);
     else {
       clearInterval(this.#tick);
       this.#tick = undefined;
     }
     if (controller.session.kind === 'live' && !controller.busy) this.#edit();
-    this.update();
+    this.refresh();
+  }
+
+  /** A run that takes its time: its clock goes on, and the menu that can restart the kernel comes. */
+  #wait(): void {
+    this.refresh();
+    this.#edit();
   }
 
   #announce(state: CellState): void {
@@ -161,8 +167,11 @@ export class LiveCell extends BaseElement implements RunnableCell, CellElement {
       if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
       watch.disconnect();
       const into = this.#code;
-      const { openEditor } = await import('../cell-editor.ts');
-      this.#editor = await openEditor({
+      const extras = await import('../cell-editor.ts').catch(() => undefined);
+      if (!extras) return void (this.#opening = false);
+      this.#menu ??= extras.createCellMenu();
+      this.refresh();
+      this.#editor = extras.openEditor({
         block,
         root: this.shadowRoot!,
         into,
@@ -174,9 +183,9 @@ export class LiveCell extends BaseElement implements RunnableCell, CellElement {
         },
         onAnnounce: (text) => this.#page?.say(text),
         onChange: () => undefined,
-      }).catch(() => undefined);
+      });
       if (!this.#editor) return void (this.#opening = false);
-      hideSlotted(this, this.host, true);
+      extras.hideSlotted(this, this.host, true);
       this.#row.style.top = `-${getComputedStyle(into).marginBottom}`;
     });
     // The element itself has no box.
@@ -185,7 +194,7 @@ export class LiveCell extends BaseElement implements RunnableCell, CellElement {
   }
 
   /** Draws what has changed; called by the loader too, when it names cells anew. */
-  update(): void {
+  refresh(): void {
     const controller = this.#page?.controller;
     const session = controller?.session ?? { kind: 'none' };
     const block = this.#source;
@@ -198,7 +207,7 @@ export class LiveCell extends BaseElement implements RunnableCell, CellElement {
     this.#run.className = active ? 'run stop' : 'run';
     this.#run.ariaLabel = `${active ? 'Stop' : 'Run'} ${name}`;
     this.#run.textContent = active ? 'Stop' : 'Run';
-    if (controller && session.kind !== 'none') this.#menu.show(this.#row, name, controller);
+    if (controller) this.#menu?.show(this.#row, name, controller);
     this.#below.className = this.#stored ? 'below elsewhere' : 'below';
     this.#below.hidden = hidden ? kind !== 'failed' : !this.#used && !status;
     this.#mark.className = `mark ${kind}`;
@@ -218,7 +227,7 @@ export class LiveCell extends BaseElement implements RunnableCell, CellElement {
     const root = this.host?.shadowRoot;
     if (root?.adoptedStyleSheets.length && kind === 'failed') {
       root.adoptedStyleSheets = [];
-      hideSlotted(this, this.host, true);
+      root.querySelector('slot')!.style.display = 'none';
     }
   }
 

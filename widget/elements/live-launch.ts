@@ -1,5 +1,6 @@
 import { html, LitElement, unsafeCSS } from 'lit';
 import { pageOf } from '../context.ts';
+import { buttonStyle } from '../status-style.ts';
 import { themeStyle } from '../styles.ts';
 import type { LivePage } from './live-page.ts';
 
@@ -12,6 +13,7 @@ import type { LivePage } from './live-page.ts';
 export class LiveLaunch extends LitElement {
   static override styles = [
     unsafeCSS(themeStyle),
+    unsafeCSS(buttonStyle),
     unsafeCSS(`
       :host {
         display: inline-flex;

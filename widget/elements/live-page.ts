@@ -1,7 +1,7 @@
 import { PageController, type RunnableCell } from '../controller.ts';
 import { LiveSessionStateEvent } from '../events.ts';
-import { describeProgress, type SessionState } from '../launch-progress.ts';
-import { defineStatus } from '../lazy-elements.ts';
+import type { SessionState } from '../launch-progress.ts';
+import { defineExtras } from '../lazy-elements.ts';
 import { BaseElement, make } from './base-element.ts';
 import type { LiveCell } from './live-cell.ts';
 import { configFromAttributes, mergeConfig, type PageConfig } from '../page/config.ts';
@@ -11,6 +11,9 @@ import { sdkParts } from '../sdk-parts.ts';
 
 /** What a cell is to its page beyond a run. */
 export interface PageCell extends RunnableCell, Element {}
+
+/** A launch that is over sooner needs no status. */
+const QUIET_MS = 1_200;
 
 const STYLE = lazyStyleSheet(
   ':host{display:contents}p{position:absolute;width:1px;height:1px;margin:0;overflow:hidden;clip-path:inset(50%);white-space:nowrap}',
@@ -52,7 +55,8 @@ export class LivePage extends BaseElement {
   #region: HTMLElement | undefined;
   #last: SessionState | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #statusTimer: ReturnType<typeof setTimeout> | undefined;
+  #tells = false;
+  #words = '';
 
   get controller(): PageController {
     if (!this.#controller) {
@@ -74,7 +78,6 @@ export class LivePage extends BaseElement {
 
   disconnectedCallback(): void {
     clearTimeout(this.#timer);
-    clearTimeout(this.#statusTimer);
     // Moved within the document it comes back at once, and its session must survive that.
     queueMicrotask(() => {
       if (this.isConnected) return;
@@ -97,30 +100,29 @@ export class LivePage extends BaseElement {
   #changed(): void {
     const { session } = this.controller;
     if (session === this.#last) return;
-    const before = this.#last;
     this.#last = session;
-    this.#prepareStatus(session);
     this.dispatchEvent(new LiveSessionStateEvent(session));
-    if (session.kind === 'launching') {
-      const words = describeProgress(session.progress);
-      if (before?.kind === 'launching' && describeProgress(before.progress) === words) return;
+    const { kind } = session;
+    if (kind === 'failed') this.say(`The launch failed. ${session.failure.message}`);
+    else if (kind === 'lost') this.say(session.failure.message);
+    else if (kind === 'cancelled') this.say('The launch was cancelled.');
+    else if (kind === 'live' && session.notice) this.say(session.notice);
+    // A quick launch is not worth a word: what shows and says more is loaded when it takes its time, or fails.
+    if (kind === 'launching' && !this.#tells) this.#timer ??= setTimeout(() => void this.#tell(), QUIET_MS);
+    else if (kind !== 'live' || session.notice) void this.#tell();
+    if (kind === 'live') {
       clearTimeout(this.#timer);
-      // Quick steps are not worth a word.
-      this.#timer = setTimeout(() => this.say(`${words}.`), 1500);
-      return;
+      this.#timer = undefined;
+      this.#tells = false;
     }
-    clearTimeout(this.#timer);
-    if (session.kind === 'failed') this.say(`The launch failed. ${session.failure.message}`);
-    else if (session.kind === 'lost') this.say(session.failure.message);
-    else if (session.kind === 'cancelled') this.say('The launch was cancelled.');
-    else if (session.kind === 'live' && session.notice) this.say(session.notice);
   }
 
-  /** The status is loaded when there is something to say: a failure, a loss, or a launch that takes its time. */
-  #prepareStatus(session: SessionState): void {
-    clearTimeout(this.#statusTimer);
-    const quick = session.kind === 'launching' ? 1_200 - (this.controller.now() - session.progress.startedAt) : 0;
-    if (session.kind !== 'live' || session.notice)
-      this.#statusTimer = setTimeout(() => void defineStatus().catch(() => undefined), Math.max(0, quick));
+  async #tell(): Promise<void> {
+    this.#tells = true;
+    const extras = await defineExtras().catch(() => undefined);
+    const { session } = this.controller;
+    if (!extras || session.kind !== 'launching') return;
+    const words = `${extras.describeProgress(session.progress)}.`;
+    if (words !== this.#words) this.say((this.#words = words));
   }
 }

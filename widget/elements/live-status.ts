@@ -1,15 +1,9 @@
 import { html, LitElement, nothing, unsafeCSS, type PropertyValues } from 'lit';
 import { pageOf } from '../context.ts';
-import {
-  describePlace,
-  describeProgress,
-  stepOf,
-  STEPS,
-  type Failure,
-  type LaunchProgress,
-} from '../launch-progress.ts';
+import type { Failure, LaunchProgress } from '../launch-progress.ts';
+import { describePlace, describeProgress, stepOf, STEPS } from '../launch-words.ts';
 import { terminalStyles, terminalText } from '../outputs/terminal-text.ts';
-import { statusStyle } from '../status-style.ts';
+import { buttonStyle, statusStyle } from '../status-style.ts';
 import { themeStyle } from '../styles.ts';
 import { inWords } from '../words.ts';
 import type { LivePage } from './live-page.ts';
@@ -26,7 +20,7 @@ const QUIET_MS = 2_000;
  */
 export class LiveStatus extends LitElement {
   static override properties = { open: { type: Boolean, reflect: true } };
-  static override styles = [unsafeCSS(themeStyle), unsafeCSS(statusStyle)];
+  static override styles = [unsafeCSS(themeStyle), unsafeCSS(buttonStyle), unsafeCSS(statusStyle)];
 
   /** Whether the log is shown. */
   declare open: boolean;
@@ -126,7 +120,7 @@ export class LiveStatus extends LitElement {
       <div class="head">
         <span class="words"><strong>${title}</strong> ${failure.message}</span>
         ${progress ? this.#logButton(progress) : nothing}
-        <button class="plain" @click=${() => (this.retry ? this.retry() : this.#page?.controller.retry())}>
+        <button class="plain" @click=${() => (this.retry ? this.retry() : this.#page?.controller.start())}>
           ${failure.code === 'kernel_dead' ? 'Run again' : 'Try again'}
         </button>
       </div>

@@ -37,8 +37,7 @@ export const parseTolerantJson = (text: string): unknown => {
       ?.slice(1, -1)
       .replace(/\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r\n|[^])/g, (_, escape: string) => unescape(escape));
   };
-  const key = (): string =>
-    string() ?? token(/[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d-]*|\d+/uy) ?? fail('expected a key');
+  const key = (): string => string() ?? token(/[\p{ID_Start}$_][\p{ID_Continue}$-]*|\d+/uy) ?? fail('expected a key');
   const value = (): unknown => {
     skip();
     if (take('{')) {
@@ -60,7 +59,8 @@ export const parseTolerantJson = (text: string): unknown => {
     if (quoted !== undefined) return quoted;
     const word = token(/[+-]?(?:0x[0-9a-f]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|Infinity|NaN)|[a-z]+/iy) ?? '';
     if (Object.hasOwn(WORDS, word)) return WORDS[word];
-    if (/\d|Infinity|NaN/.test(word)) return /^-/.test(word) ? -Number(word.slice(1)) : Number(word.replace('+', ''));
+    if (/\d|Infinity|NaN/.test(word))
+      return word.startsWith('-') ? -Number(word.slice(1)) : Number(word.replace('+', ''));
     return fail(
       at < text.length ? `no value can begin with ${JSON.stringify(word || text[at])}` : 'a value is missing',
     );
