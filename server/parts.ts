@@ -107,13 +107,6 @@ export const createLocalParts = async (options: LocalPartsOptions): Promise<Loca
   const index = indexOptions(config, env);
   const interpreters = rememberedInterpreters(() => findInterpreters({ environment: env, uv, also: [python] }));
   const uvVersion = (await run(uv, ['--version'], { env: {} })).stdout.trim().split(' ')[1] ?? 'unknown';
-  const planner = createEnvironmentPlanner({
-    interpreters,
-    uvVersion,
-    platform: `${process.platform}-${process.arch}`,
-    options: { allowedIndexes: config.environments.allowedIndexes, indexes: indexesForPlan(index) },
-  });
-
   const keys = await loadKeyRing(state.keys);
   const spawner = await createLocalSpawner({
     state,
@@ -138,6 +131,16 @@ export const createLocalParts = async (options: LocalPartsOptions): Promise<Loca
     environmentVariables: config.spawner.environmentVariables,
     terminalsEnabled: config.sessions.terminals,
     isolation: config.spawner.isolation,
+  });
+  const planner = createEnvironmentPlanner({
+    interpreters,
+    uvVersion,
+    platform: `${process.platform}-${process.arch}`,
+    options: {
+      allowedIndexes: config.environments.allowedIndexes,
+      indexes: indexesForPlan(index),
+      linked: spawner.environmentsAreReadOnly,
+    },
   });
   const builder = createLocalBuilder({
     state,

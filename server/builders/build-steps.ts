@@ -4,7 +4,7 @@ import { PRERELEASES } from '../environments/requirement-options.ts';
 import { ownCodePrefix } from '../environments/own-code.ts';
 
 /** How files come from uv's cache into an environment; `copy` shares nothing, `hardlink` is fast and safe only where environments are read-only for sessions. */
-export type LinkMode = 'hardlink' | 'copy' | 'clone';
+type LinkMode = 'hardlink' | 'copy';
 
 /** One step of a build, as `liveleaf_build.py` reads it. `ifCompiled` steps run only when new bytecode came into the cache. */
 type BuildStep = { readonly say?: string; readonly ifCompiled?: boolean } & (

@@ -11,7 +11,7 @@ import { buildEnvironment, type IndexOptions } from './build-environment.ts';
 import { BuildLogFollower } from './build-log-follower.ts';
 import { endBuildProcess, startBuildProcess } from './build-process.ts';
 import { DEFAULT_BUILD_LIMITS, type BuildLimits } from './build-result.ts';
-import { buildRecipe, type LinkMode } from './build-steps.ts';
+import { buildRecipe } from './build-steps.ts';
 import type { Builder, BuildLogLine, BuildStatus } from './builder.ts';
 import { evictEnvironments, type EvictionLimits, type Evicted } from './environment-eviction.ts';
 import { createGenerationStore, removeFolder } from './generation-store.ts';
@@ -33,8 +33,6 @@ export interface LocalBuilderOptions {
   readonly limits?: Partial<BuildLimits>;
   /** The command that gives a build its own namespaces (`probeBuildIsolation`); default none. */
   readonly isolation?: readonly string[];
-  /** Default `copy`, which is safe wherever sessions can write to environments. */
-  readonly link?: LinkMode;
   readonly index?: IndexOptions;
   /** Variables that builds are given (`carriedVariables`). */
   readonly carried?: Readonly<Record<string, string>>;
@@ -113,7 +111,12 @@ export const createLocalBuilder = (options: LocalBuilderOptions): LocalBuilder =
     await mkdir(cache, { recursive: true, mode: 0o700 });
     if (plan.ownCode)
       await pipeline(content.archive(), createWriteStream(join(folder, 'source.tar'), { mode: 0o600, flags: 'wx' }));
-    const { files, steps } = buildRecipe(plan, { folder, uv: options.uv, interpreter, link: options.link ?? 'copy' });
+    const { files, steps } = buildRecipe(plan, {
+      folder,
+      uv: options.uv,
+      interpreter,
+      link: plan.files === 'links' ? 'hardlink' : 'copy',
+    });
     for (const [name, text] of Object.entries(files)) {
       await mkdir(dirname(join(folder, name)), { recursive: true, mode: 0o700 });
       await writeFile(join(folder, name), text, { mode: 0o600 });

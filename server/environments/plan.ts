@@ -19,6 +19,8 @@ export interface PythonPlan {
   readonly ownCode?: { readonly commit: string; readonly subfolder: string };
   /** Versions of what does the work, so that a new one makes a new environment. */
   readonly tools: { readonly uv: string; readonly format: number };
+  /** `links`: the files are shared with other environments, so that no session may be able to write to them; default a copy. */
+  readonly files?: 'links';
   /** The owner's package indexes where they are not uv's default, without user names and passwords. */
   readonly indexes?: readonly string[];
   readonly platform: string;

@@ -30,6 +30,8 @@ export interface EnvironmentPlannerOptions {
   readonly options?: {
     /** Package indexes that repositories may name themselves; default none. */
     readonly allowedIndexes?: readonly string[];
+    /** Whether environments may share files, since no session can write to them; default false. */
+    readonly linked?: boolean;
     /** The owner's own indexes as they stand in a plan (`indexesForPlan`); default none. */
     readonly indexes?: readonly string[];
   };
@@ -194,6 +196,7 @@ export const createEnvironmentPlanner = ({
           }
         : {}),
       tools: { uv: uvVersion, format: PLAN_FORMAT },
+      ...(options.linked ? { files: 'links' as const } : {}),
       ...(options.indexes?.length ? { indexes: options.indexes } : {}),
       platform,
     };

@@ -15,6 +15,8 @@ import { createWarmPool } from './local-warm-pool.ts';
 import type { SessionRecord, SessionSeed, Spawner } from './spawner.ts';
 
 export interface LocalSpawner extends Spawner {
+  /** Whether sessions cannot write to environments. */
+  readonly environmentsAreReadOnly: boolean;
   /** Environments that sessions and warm sessions stand in: not to be evicted. */
   environmentsInUse(): Promise<readonly Pick<BuiltEnvironment, 'key' | 'generation'>[]>;
 }
@@ -225,6 +227,7 @@ export const createLocalSpawner = async (options: LocalSpawnerOptions): Promise<
     },
     onLost: watch.onLost,
     describe: async () => describeIsolation(refused, limits),
+    environmentsAreReadOnly: refused === undefined,
     environmentsInUse: async () => [
       ...(await records.list()).flatMap((record) =>
         record.state === 'failed' || record.environmentGeneration === undefined

@@ -95,9 +95,11 @@ test('a second environment takes the bytecode from the cache and shares no file 
   assert.equal((await run(third.python, ['-I', '-c', 'import alpha; print(alpha.version)'])).stdout.trim(), '1.0');
 });
 
-test('with hard links files are shared with the cache, as the option says', async (t) => {
-  const bench = await open(t, [{ name: 'alpha', version: '1.0' }], { link: 'hardlink' });
-  const { python } = built((await bench.build(bench.plan('alpha'))).status);
+test('where the plan says that files may be shared, they are linked to the cache, and the key is another', async (t) => {
+  const bench = await open(t, [{ name: 'alpha', version: '1.0' }]);
+  const plan = { ...bench.plan('alpha'), files: 'links' } as const;
+  assert.notEqual(environmentKey(plan), environmentKey(bench.plan('alpha')));
+  const { python } = built((await bench.build(plan)).status);
   const { stdout } = await run(python, [
     '-I',
     '-c',
