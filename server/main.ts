@@ -91,6 +91,8 @@ const listening = async (listen: () => Promise<unknown>, port: number, config: C
 
 /** Runs the hub until a signal ends it and everything that it started. */
 const startHub = async (given: Config, demo: string | undefined): Promise<void> => {
+  // The clock's sleeps keep no process alive, and until the hub listens nothing else may.
+  const awake = setInterval(() => undefined, 60_000);
   const config = withCheckoutsAllowed(withDemo(given, demo));
   const { env } = process;
   const addresses = addressesOf(config, await choosePort(config));
@@ -207,6 +209,7 @@ const startHub = async (given: Config, demo: string | undefined): Promise<void> 
     await culler.close();
     throw error;
   }
+  clearInterval(awake);
   culler.start();
   introduction(config, addresses, isolation).forEach(say);
   process.stdout.write(`Liveleaf is ready at ${addresses.hub}\n`);

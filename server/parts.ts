@@ -97,6 +97,7 @@ export const createLocalParts = async (options: LocalPartsOptions): Promise<Loca
     locate: (url, signal) => client.locate(url, signal),
     ...(env['PATH'] === undefined ? {} : { searchPath: env['PATH'] }),
   });
+  await content.endOrphans();
   const { enabled, checkouts, gh, gl, gist } = config.providers;
   const all = createProviders(
     { providers: { gh, gl, gist } as Parameters<typeof createProviders>[0]['providers'], dirs: config.dirs },

@@ -29,6 +29,8 @@ export interface KeptContentStore extends ContentStore {
   hasSnapshot(folder: string, digest: string): Promise<boolean>;
   /** Git's version; throws HubError `unhealthy`, with the cure, when it is missing or too old. */
   checkGit(): Promise<string>;
+  /** Ends fetches that a hub which was killed left behind. */
+  endOrphans(): Promise<void>;
   /** Deletes what was unused for long: 14 days, or the longest unused while commits or snapshots take over 10 GiB each. */
   gc(options?: EvictionOptions): Promise<void>;
 }
@@ -56,6 +58,7 @@ export const createContentStore = (options: ContentStoreOptions): KeptContentSto
     snapshot: (folder, signal) => snapshots.snapshot(folder, signal),
     hasSnapshot: (folder, digest) => snapshots.has(folder, digest),
     checkGit: () => commits.checkGit(),
+    endOrphans: () => commits.endOrphans(),
     gc: async (how) => {
       await commits.gc(how);
       await snapshots.gc(how);

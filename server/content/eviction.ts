@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Clock } from '../clock.ts';
 
 export interface EvictionOptions {
@@ -27,6 +27,12 @@ const isRunning = (pid: number): boolean => {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+};
+
+/** Whether a path is a temporary name's whose process is gone, so that nobody will ever finish it. */
+export const isOrphaned = (path: string): boolean => {
+  const worker = LEFTOVER.exec(basename(path))?.[1];
+  return worker !== undefined && !isRunning(Number(worker));
 };
 
 /** What a folder or file takes, in bytes; links are counted, not followed. */

@@ -3,9 +3,10 @@ import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { HubError } from '../errors.ts';
+import { markedProcesses } from '../processes/marked-processes.ts';
 import { contentSummary } from './content-notices.ts';
 import type { Content, ContentSource, OpenContentOptions } from './content.ts';
-import { evict, temporaryName, type EvictionOptions } from './eviction.ts';
+import { evict, isOrphaned, temporaryName, type EvictionOptions } from './eviction.ts';
 import { gitContent, inspectCommit, type Inspection } from './git-content.ts';
 import { fetchError } from './git-fetch-errors.ts';
 import { fetchCommit, type GitFetchParts } from './git-fetch.ts';
@@ -58,6 +59,18 @@ export class GitContentStore {
   /** Deletes commits unused for long, and the longest unused while all take too much; never one used just now. */
   gc(options: EvictionOptions = {}): Promise<void> {
     return evict(this.#parts.folder, (name) => join(this.#parts.folder, name, MARK), this.#parts.clock, options);
+  }
+
+  /** Ends fetches that a killed hub left: they would go on for as long as their host sends something now and then. */
+  async endOrphans(): Promise<void> {
+    for (const { pid, mark } of await markedProcesses('GIT_DIR', join(this.#parts.folder, 'tmp-'))) {
+      if (!isOrphaned(mark)) continue;
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended by itself.
+      }
+    }
   }
 
   /** Throws HubError `unhealthy` when git is missing or too old; looks once, and again after a failure. */
