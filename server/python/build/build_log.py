@@ -11,6 +11,31 @@ TAIL_LINES = 20
 PROGRESS_SECONDS = 10
 
 
+class KeptOutput:
+    """The beginning and the end of a program's output.
+
+    What failed is named before a package's own output, which can be long, and why after it.
+    """
+
+    HEAD_BYTES = 32768
+    TAIL_BYTES = 65536
+
+    def __init__(self):
+        self.head = b""
+        self.tail = b""
+        self.cut = False
+
+    def feed(self, data):
+        room = max(0, self.HEAD_BYTES - len(self.head))
+        self.head += data[:room]
+        self.tail += data[room:]
+        self.cut = self.cut or len(self.tail) > self.TAIL_BYTES
+        self.tail = self.tail[-self.TAIL_BYTES :]
+
+    def output(self):
+        return self.head + (b"\n" if self.cut else b"") + self.tail
+
+
 class BuildLog:
     """Each line is one JSON object `{"n": number from 1, "m": message}`; the last is `{"end": true}`.
 
@@ -64,7 +89,8 @@ class BuildLog:
 
     def clean(self, output):
         """Output as lines for an error message."""
-        return [self.text(line) for line in output.split(b"\n") if line.strip()][-200:]
+        lines = [self.text(line) for line in output.split(b"\n") if line.strip()]
+        return lines if len(lines) <= 200 else lines[:50] + lines[-150:]
 
     def text(self, line):
         line = line.rstrip(b"\r")

@@ -15,7 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from build_log import BuildLog  # noqa: E402
+from build_log import BuildLog, KeptOutput  # noqa: E402
 from build_tree import disk_usage, end_tree, identity, write_new  # noqa: E402
 
 
@@ -75,7 +75,7 @@ class Build:
             if saved:
                 saved.close()
         os.set_blocking(reader, False)
-        tail = b""
+        kept = KeptOutput()
         self.heard = time.monotonic()
         try:
             while True:
@@ -84,7 +84,7 @@ class Build:
                 if data:
                     self.heard = time.monotonic()
                     self.log.feed(data)
-                    tail = (tail + data)[-65536:]
+                    kept.feed(data)
                 elif gone:
                     # A background process of the step may hold the pipe open: the step's own end counts.
                     break
@@ -93,7 +93,7 @@ class Build:
                     time.sleep(0.02)
                 self.check(name)
         except BuildEnd as end:
-            end.output = tail
+            end.output = kept.output()
             raise
         finally:
             os.close(reader)
@@ -101,11 +101,12 @@ class Build:
                 end_tree(process, self.request["marker"])
             self.log.flush()
         if process.returncode:
+            output = kept.output()
             if process.returncode == -9:
-                raise BuildEnd("build_oom", "killed", name, process.returncode, tail)
-            full = b"os error 28" in tail or b"No space left on device" in tail or b"os error 27" in tail
+                raise BuildEnd("build_oom", "killed", name, process.returncode, output)
+            full = b"os error 28" in output or b"No space left on device" in output or b"os error 27" in output
             code = "disk_full" if full or process.returncode == -25 else "build_failed"
-            raise BuildEnd(code, "budget" if code == "disk_full" else "status", name, process.returncode, tail)
+            raise BuildEnd(code, "budget" if code == "disk_full" else "status", name, process.returncode, output)
 
     @staticmethod
     def read(reader):
