@@ -64,7 +64,7 @@ const filesBelow = (path) => {
 const sourcesDigest = () => {
   const hash = createHash('sha256');
   const files = SOURCES.flatMap((source) => filesBelow(join(root, source))).filter((file) =>
-    /\.(ts|mjs|json)$/.test(file),
+    /\.(ts|mjs|json|py|txt)$/.test(file),
   );
   for (const file of files.sort())
     hash
