@@ -7,6 +7,8 @@ export interface SteppedLaunch {
   readonly spec: string;
   /** The requirement whose builds are counted. */
   readonly paced: string;
+  /** How many lines `step <n>` its build says. */
+  readonly lines: number;
   /** Resolves when the launch stands at the step. */
   reached(watcher: Watcher): Promise<unknown>;
   /** Takes away what holds it there, if anything does. */
@@ -17,8 +19,10 @@ export interface LaunchStep {
   readonly name: string;
   /** Whether what holds the launch is taken away while no hub is there, or only when one is there again. */
   readonly releasedBy: 'nobody' | 'hub';
-  /** Whether an environment's build has been asked for by then. */
-  readonly isBuilding?: boolean;
+  /** Whether its server may run by then. */
+  readonly hasServer?: boolean;
+  /** Whether the launch has ended well by then. */
+  readonly isOver?: boolean;
   prepare(world: E2eWorld, name: string): Promise<SteppedLaunch>;
 }
 
@@ -32,6 +36,7 @@ const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => 
 const whenBuilding = (line: number) => async (world: E2eWorld, name: string) => {
   const { spec, paced } = await world.pacedRepo(name, { lines: 30, holdAt: line });
   return {
+    lines: 30,
     spec,
     paced,
     reached: (watcher: Watcher) => watcher.until(says(`step ${line}`)),
@@ -42,6 +47,7 @@ const whenBuilding = (line: number) => async (world: E2eWorld, name: string) => 
 const whenLaunching = (line: number, laterMs: number) => async (world: E2eWorld, name: string) => {
   const { spec, paced } = await world.pacedRepo(name, { lines: 3 });
   return {
+    lines: 3,
     spec,
     paced,
     reached: async (watcher: Watcher) => {
@@ -61,6 +67,7 @@ export const LAUNCH_STEPS: readonly LaunchStep[] = [
       const { spec, paced } = await world.pacedRepo(name, { lines: 3 });
       world.git.fault(`owner/${name}`, { kind: 'hang' });
       return {
+        lines: 3,
         spec,
         paced,
         reached: () => until(() => world.git.requests.some((request) => request.includes(`/owner/${name}`))),
@@ -77,6 +84,7 @@ export const LAUNCH_STEPS: readonly LaunchStep[] = [
       // Slow, so that the answer to the fetch's first request is still out when the hang begins.
       world.git.fault(repo, { kind: 'slow', delayMs: 300 });
       return {
+        lines: 3,
         spec,
         paced,
         reached: async (watcher) => {
@@ -97,6 +105,7 @@ export const LAUNCH_STEPS: readonly LaunchStep[] = [
       const others = [1, 2].map(() => world.launch(plain, { kernel: 'none' }));
       await Promise.all(others.map((other) => other.launch.server));
       return {
+        lines: 3,
         spec,
         paced,
         reached: (watcher) => watcher.until((event) => event.phase === 'waiting' && event.position !== undefined),
@@ -104,25 +113,26 @@ export const LAUNCH_STEPS: readonly LaunchStep[] = [
       };
     },
   },
-  { name: 'its build says its first line', releasedBy: 'hub', isBuilding: true, prepare: whenBuilding(1) },
+  { name: 'its build says its first line', releasedBy: 'hub', prepare: whenBuilding(1) },
   {
     name: 'its build is in the middle, which ends before anybody looks again',
     releasedBy: 'nobody',
-    isBuilding: true,
     prepare: whenBuilding(14),
   },
-  { name: 'its build says its last line', releasedBy: 'hub', isBuilding: true, prepare: whenBuilding(30) },
-  { name: 'its server is asked for', releasedBy: 'nobody', isBuilding: true, prepare: whenLaunching(1, 0) },
-  { name: 'its server starts', releasedBy: 'nobody', isBuilding: true, prepare: whenLaunching(1, 500) },
-  { name: 'its content is put in place', releasedBy: 'nobody', isBuilding: true, prepare: whenLaunching(2, 0) },
-  { name: 'its kernel starts', releasedBy: 'nobody', isBuilding: true, prepare: whenLaunching(3, 0) },
+  { name: 'its build says its last line', releasedBy: 'hub', prepare: whenBuilding(30) },
+  { name: 'its server is asked for', releasedBy: 'nobody', hasServer: true, prepare: whenLaunching(1, 0) },
+  { name: 'its server starts', releasedBy: 'nobody', hasServer: true, prepare: whenLaunching(1, 500) },
+  { name: 'its content is put in place', releasedBy: 'nobody', hasServer: true, prepare: whenLaunching(2, 0) },
+  { name: 'its kernel starts', releasedBy: 'nobody', hasServer: true, prepare: whenLaunching(3, 0) },
   {
     name: 'it is ready',
+    isOver: true,
     releasedBy: 'nobody',
-    isBuilding: true,
+    hasServer: true,
     prepare: async (world, name) => {
       const { spec, paced } = await world.pacedRepo(name, { lines: 3 });
       return {
+        lines: 3,
         spec,
         paced,
         reached: (watcher) => watcher.until(isPhase('ready')),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { socketFolder } from '../../server/state/state-folder.ts';
 
@@ -62,6 +62,9 @@ export const tracesOf = async (stateDir: string, hubPid: number): Promise<Traces
   };
 };
 
+/** A socket's state in the kernel's table. */
+const LISTENING = '0A';
+
 const NOTHING: Traces = { processes: [], sessions: [], sockets: [], unfinished: [] };
 
 /** Asserts that a hub that runs has nothing left of what tests did; what is on its way out gets `timeoutMs`, default 10 s. */
@@ -75,5 +78,15 @@ export const assertNothingLeft = async (stateDir: string, hubPid: number, timeou
   }
 };
 
-/** What a process holds open: sockets, files, pipes. */
-export const openDescriptors = async (pid: number): Promise<number> => (await readdir(`/proc/${pid}/fd`)).length;
+/** What a process holds open for itself: files, pipes, sockets to sessions; not the connections that clients keep to it. */
+export const openDescriptors = async (pid: number): Promise<number> => {
+  const folder = `/proc/${pid}/fd`;
+  const connections = new Set<string>();
+  for (const table of ['tcp', 'tcp6'])
+    for (const line of (await read(`/proc/${pid}/net/${table}`)).split('\n').slice(1)) {
+      const fields = line.trim().split(/\s+/);
+      if (fields[3] !== LISTENING && fields[9] !== undefined) connections.add(`socket:[${fields[9]}]`);
+    }
+  const targets = await Promise.all((await list(folder)).map((name) => readlink(join(folder, name)).catch(() => '')));
+  return targets.filter((target) => target !== '' && !connections.has(target)).length;
+};

@@ -20,7 +20,7 @@ const collect = (source: AsyncIterable<ReceivedEvent>): Watcher => {
   const wakers = new Set<() => void>();
   let ended = false;
   const wake = (): void => {
-    for (const waker of [...wakers]) waker();
+    for (const waker of wakers) waker();
   };
   const done = (async () => {
     try {
@@ -73,7 +73,7 @@ async function* readAgainAndAgain(
   let heardAt = Date.now();
   while (!signal.aborted) {
     if (Date.now() - heardAt > PATIENCE_MS) throw new Error(`Nothing came from ${url} for a minute.`);
-    const headers = lastId === undefined ? {} : { 'last-event-id': lastId };
+    const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId };
     const stream = await openSse(url, headers).catch(() => undefined);
     if (stream === undefined) {
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { base32Name } from '../../server/sessions/session-name.ts';
 import { API, BINDERHUB } from '../../sdk/contract/index.ts';
-import { connectKernel, launch, type Launch, type LaunchCreated, type LaunchOptions, type Server } from '../../sdk/index.ts';
+import {
+  connectKernel,
+  launch,
+  type Launch,
+  type LaunchCreated,
+  type LaunchOptions,
+  type Server,
+} from '../../sdk/index.ts';
 import { PACES, startPacedBuilds, type Pace, type PacedBuilds } from './e2e-paced-builds.ts';
 import { assertNothingLeft, openDescriptors, processesOf } from './e2e-traces.ts';
 import { watchBuild, watchLaunch, type Watcher } from './e2e-watcher.ts';
@@ -35,12 +42,14 @@ export interface E2eWorld {
   /** Launches by the native API. */
   post(spec: string, key?: string): Promise<Response>;
   cancel(created: Pick<LaunchCreated, 'id' | 'token'>): Promise<Response>;
+  /** Cancels the launch of a token, if there is one. */
+  cancelToken(token: string | undefined): Promise<void>;
   /** Runs code in a launch's kernel as a page does; returns what it printed. */
   output(server: Server, code: string): Promise<string>;
   /** The records of all sessions. */
   records(): Promise<readonly Readonly<Record<string, unknown>>[]>;
-  /** Pids of the first processes of all sessions. */
-  monitors(): Promise<readonly number[]>;
+  /** Pids of the Jupyter servers of all sessions. */
+  servers(): Promise<readonly number[]>;
   /** Stops a session and waits until nothing of any is left. */
   stopAll(): Promise<void>;
   /** Asserts that nothing is left, ends all, and asserts that still nothing is left. */
@@ -97,7 +106,7 @@ export const startWorld = async (options: E2eWorldOptions = {}): Promise<E2eWorl
   const sessions = join(hub.stateDir, 'sessions');
 
   const repo: E2eWorld['repo'] = async (name, requirements = [], files = {}) => {
-    const lines = requirements.length === 0 ? {} : { 'requirements.txt': `${requirements.join('\n')}\n` };
+    const lines: Files = requirements.length === 0 ? {} : { 'requirements.txt': `${requirements.join('\n')}\n` };
     await git.commit(`owner/${name}`, { 'runtime.txt': `python-${version}\n`, ...lines, ...files });
     return `gh/owner/${name}/HEAD`;
   };
@@ -113,6 +122,10 @@ export const startWorld = async (options: E2eWorldOptions = {}): Promise<E2eWorl
   const undo: (() => Promise<unknown>)[] = [];
   const cancel: E2eWorld['cancel'] = ({ id, token }) =>
     fetch(address + API.launch(id), { method: 'DELETE', headers: { authorization: `Bearer ${token}` } });
+
+  const cancelToken: E2eWorld['cancelToken'] = async (token) => {
+    if (token !== undefined) await cancel({ id: idOf(token), token });
+  };
 
   const world: E2eWorld = {
     hub,
@@ -134,8 +147,7 @@ export const startWorld = async (options: E2eWorldOptions = {}): Promise<E2eWorl
       const { watcher, token } = watchBuild(address + BINDERHUB.build(spec), stop.signal);
       undo.push(async () => {
         stop.abort();
-        const known = token();
-        if (known !== undefined) await cancel({ id: idOf(known), token: known });
+        await cancelToken(token());
       });
       return watcher;
     },
@@ -146,6 +158,7 @@ export const startWorld = async (options: E2eWorldOptions = {}): Promise<E2eWorl
         body: JSON.stringify({ spec }),
       }),
     cancel,
+    cancelToken,
     output: async (server, code) => {
       const kernel = await connectKernel(server, { signal: AbortSignal.timeout(60_000) });
       try {
@@ -159,12 +172,13 @@ export const startWorld = async (options: E2eWorldOptions = {}): Promise<E2eWorl
       }
     },
     records,
-    monitors: async () =>
+    servers: async () =>
       (await processesOf(hub.stateDir, [hub.pid]))
-        .filter(({ command }) => command.includes('monitor.py') && command.includes('job.json'))
+        .filter(({ command }) => command.includes('serve.py'))
         .map(({ pid }) => pid),
     stopAll: async () => {
-      await Promise.all(undo.splice(0).map((end) => end()));
+      const ends = await Promise.allSettled(undo.splice(0).map((end) => end()));
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
       await assertNothingLeft(hub.stateDir, hub.pid);
     },
     end: async () => {
