@@ -44,7 +44,7 @@ const GRAMMARS: Readonly<Record<ProviderId, { repo: RegExp; like: string }>> = {
     like: 'gl/<group%2Fproject, percent-encoded>/<ref>',
   },
   gist: { repo: /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})\/[0-9a-f]{1,64}$/, like: 'gist/<user>/<id>[/<ref>]' },
-  git: { repo: /^https?:\/\/[^\s/@?#]+\/[^\s?#]+$/, like: 'git/<https address, percent-encoded>/<ref>' },
+  git: { repo: /^https?:\/\/[^\s/?#]+\/[^\s?#]+$/, like: 'git/<https address, percent-encoded>/<ref>' },
   dir: {
     repo: /^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\/[^/].*$/,
     like: 'dir/<root>/HEAD, or dir/<root>/<path, percent-encoded>/HEAD',
@@ -87,7 +87,8 @@ export const checkRef = (ref: string): string => {
 
 const checkRepo = (provider: ProviderId, repo: string): string => {
   const { repo: grammar, like } = GRAMMARS[provider];
-  if (CONTROL.test(repo) || !grammar.test(repo))
+  // Half of a surrogate pair has no encoding, so no address could name it.
+  if (CONTROL.test(repo) || byteLength(repo) === Number.POSITIVE_INFINITY || !grammar.test(repo))
     throw new RepoSpecError(`${show(repo)} is no repository of ${provider}; a spec looks like ${like}.`);
   if (provider === 'git') checkAddress(repo);
   if (provider === 'dir') checkFolder(repo);
