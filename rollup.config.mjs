@@ -33,7 +33,14 @@ const forPages = (...first) => [
   terser({
     ecma: 2022,
     module: true,
-    compress: { passes: 3, keep_fargs: false, unsafe_arrows: true, unsafe_methods: true, hoist_props: true },
+    compress: {
+      passes: 3,
+      drop_console: ['debug'],
+      keep_fargs: false,
+      unsafe_arrows: true,
+      unsafe_methods: true,
+      hoist_props: true,
+    },
     format: { comments: false },
   }),
 ];

@@ -52,15 +52,24 @@ export const checkedChunks = (root) => {
     generateBundle(_options, bundle) {
       const chunks = Object.values(bundle).filter((file) => file.type === 'chunk');
       const entry = chunks.find((chunk) => chunk.isEntry);
-      const keyOf = (chunk) => (chunk.facadeModuleId ? nameOf(chunk.facadeModuleId) : basename(chunk.fileName));
+      // What is imported may share its chunk with more: every such module of a chunk leads to it, whoever its face is.
+      const imported = new Map([...names].map(([name, id]) => [id, name]));
+      const keysOf = (chunk) => {
+        const keys = chunk.moduleIds.filter((id) => imported.has(id)).map((id) => imported.get(id));
+        return keys.length > 0 ? keys : [basename(chunk.fileName)];
+      };
+      const keyOf = (chunk) => keysOf(chunk)[0];
       const table = Object.fromEntries(
         chunks
           .filter((chunk) => chunk !== entry)
-          .map((chunk) => {
+          .flatMap((chunk) => {
             const needs = chunk.imports.map((file) => bundle[file]).filter((each) => each && each !== entry);
-            return [keyOf(chunk), [`./${basename(chunk.fileName)}`, hash(chunk.code), ...needs.map(keyOf)]];
+            const row = [`./${basename(chunk.fileName)}`, hash(chunk.code), ...needs.map(keyOf)];
+            return keysOf(chunk).map((key) => [key, row]);
           }),
       );
+      const missing = [...names.keys()].filter((name) => !Object.hasOwn(table, name) && !keysOf(entry).includes(name));
+      if (missing.length > 0) this.error(`no chunk holds ${missing.map((name) => names.get(name)).join(', ')}`);
       // The name of the first chunk depends on the names of the others, and so on all that this table holds.
       entry.code = entry.code.replace(/\bLIVELEAF_CHUNKS\b/g, () => JSON.stringify(table));
       first = [`./${entry.fileName}`, hash(entry.code)];

@@ -47,6 +47,7 @@ const SOURCES = [
   'widget',
   'server',
   'scripts/jupyterlab-cut.mjs',
+  'scripts/checked-chunks.mjs',
   'rollup.config.mjs',
   'package.json',
   'package-lock.json',

@@ -20,6 +20,7 @@ export interface CellEditorOptions {
   onChange(source: string): void;
 }
 
+export { answerInput } from './answer-input.ts';
 export { createCellMenu } from './elements/cell-menu.ts';
 export { hideSlotted } from './hide-block.ts';
 

@@ -21,7 +21,7 @@ export interface FirstChunk {
 }
 
 const OWN = /^LIVE-/;
-const FLAG = 'liveleaf:loader';
+const FLAG = 'liveleaf:';
 
 const element = <Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,

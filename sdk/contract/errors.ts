@@ -1,45 +1,54 @@
+interface ErrorKind {
+  /** HTTP status; undefined where only a page can tell. */
+  readonly status: number | undefined;
+  readonly retryable: boolean;
+}
+
+const final = (status?: number): ErrorKind => ({ status, retryable: false });
+const passing = (status?: number): ErrorKind => ({ status, retryable: true });
+
 /**
  * Every failure that a launch, a session or a page can end in, with its HTTP status and whether
  * asking again may help. `internal` means a bug. Codes without a status arise in the page alone.
  */
 export const ERRORS = {
-  bad_spec: { status: 400, retryable: false },
-  unauthorized: { status: 401, retryable: false },
-  banned: { status: 403, retryable: false },
-  not_allowed: { status: 403, retryable: false },
-  policy: { status: 403, retryable: false },
-  not_found: { status: 404, retryable: false },
-  repo_not_found: { status: 404, retryable: false },
-  ref_not_found: { status: 404, retryable: false },
-  cancelled: { status: 410, retryable: true },
-  expired: { status: 410, retryable: true },
-  session_lost: { status: 410, retryable: true },
-  session_oom: { status: 410, retryable: true },
-  build_failed: { status: 422, retryable: false },
-  build_oom: { status: 422, retryable: false },
-  build_timeout: { status: 422, retryable: false },
-  clone_limit: { status: 422, retryable: false },
-  pull_failed: { status: 422, retryable: false },
-  unsupported_environment: { status: 422, retryable: false },
-  rate_limited: { status: 429, retryable: true },
-  internal: { status: 500, retryable: true },
-  push_failed: { status: 502, retryable: true },
-  host_down: { status: 502, retryable: true },
-  session_crashed: { status: 502, retryable: true },
-  unhealthy: { status: 502, retryable: true },
-  quota: { status: 503, retryable: true },
-  capacity: { status: 503, retryable: true },
-  host_limited: { status: 503, retryable: true },
-  registry_down: { status: 503, retryable: true },
-  build_lost: { status: 503, retryable: true },
-  spawn_timeout: { status: 504, retryable: true },
-  disk_full: { status: 507, retryable: true },
-  hub_unreachable: { status: undefined, retryable: true },
-  blocked: { status: undefined, retryable: false },
-  offline: { status: undefined, retryable: true },
-  kernel_dead: { status: undefined, retryable: true },
-  kernel_oom: { status: undefined, retryable: true },
-} as const satisfies Record<string, { status: number | undefined; retryable: boolean }>;
+  bad_spec: final(400),
+  unauthorized: final(401),
+  banned: final(403),
+  not_allowed: final(403),
+  policy: final(403),
+  not_found: final(404),
+  repo_not_found: final(404),
+  ref_not_found: final(404),
+  cancelled: passing(410),
+  expired: passing(410),
+  session_lost: passing(410),
+  session_oom: passing(410),
+  build_failed: final(422),
+  build_oom: final(422),
+  build_timeout: final(422),
+  clone_limit: final(422),
+  pull_failed: final(422),
+  unsupported_environment: final(422),
+  rate_limited: passing(429),
+  internal: passing(500),
+  push_failed: passing(502),
+  host_down: passing(502),
+  session_crashed: passing(502),
+  unhealthy: passing(502),
+  quota: passing(503),
+  capacity: passing(503),
+  host_limited: passing(503),
+  registry_down: passing(503),
+  build_lost: passing(503),
+  spawn_timeout: passing(504),
+  disk_full: passing(507),
+  hub_unreachable: passing(),
+  blocked: final(),
+  offline: passing(),
+  kernel_dead: passing(),
+  kernel_oom: passing(),
+};
 
 export type ErrorCode = keyof typeof ERRORS;
 

@@ -28,7 +28,7 @@ Your own docs folder:        liveleaf --dir docs=. --origin http://localhost:800
 A repository on GitHub:      liveleaf --allow gh/owner/name
 
 On the page:                 <script src="http://127.0.0.1:8585/liveleaf/latest/liveleaf.js"
-                                     data-repo="dir/docs/." defer></script>
+                                     data-repo="dir/docs" defer></script>
 
   --config <file>              A YAML file with the settings below, nested as their names are.
   --demo <folder>              Serve the demo pages of this folder, and allow their environments.

@@ -74,8 +74,8 @@ export class LiveCell extends BaseElement implements RunnableCell, CellElement {
   }
 
   readonly onInput = async (request: { readonly prompt: string; readonly password: boolean }): Promise<string> => {
-    const { askInput } = await import('../outputs/input-prompt.ts');
-    return askInput(this.#stored?.shadowRoot?.querySelector('div') ?? this.#input, request);
+    const { answerInput } = await import('../cell-editor.ts');
+    return answerInput(this, this.#stored?.shadowRoot?.querySelector('div') ?? this.#input, request);
   };
 
   #draw(): void {
