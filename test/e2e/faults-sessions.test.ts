@@ -39,7 +39,7 @@ const printed = async (execution: Execution): Promise<string> => {
 const outcomeOf = async (promise: Promise<unknown>, timeoutMs: number): Promise<string> =>
   Promise.race([
     promise.then((value) => `resolved with ${JSON.stringify(value)}`, codeOf),
-    delay(timeoutMs).then(() => `nothing within ${timeoutMs} ms`),
+    delay(timeoutMs, undefined, { ref: false }).then(() => `nothing within ${timeoutMs} ms`),
   ]);
 
 describe('a session that goes wrong', { timeout: 240_000 }, () => {
