@@ -1,6 +1,6 @@
 // Builds dist/: for pages (the loader, lazy chunks, one file) and for npm users and Node (one file per module).
 import { cpSync, existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import commonjs from '@rollup/plugin-commonjs';
 import json from '@rollup/plugin-json';
 import nodeResolve from '@rollup/plugin-node-resolve';
@@ -18,10 +18,25 @@ const compile = () =>
   esbuild({
     target: 'es2022',
     tsconfig: false,
+    exclude: /node_modules\/(?!eventsource)/,
     tsconfigRaw: { compilerOptions: { useDefineForClassFields: false, verbatimModuleSyntax: true } },
   });
 
+/**
+ * The event stream's packages are published for engines without private fields; from their sources, which they publish
+ * too, they are a tenth smaller.
+ */
+const fromSource = (...names) => ({
+  name: 'from-source',
+  resolveId: (id, importer) => {
+    if (names.includes(id)) return join(root, 'node_modules', id, 'src', 'index.ts');
+    const inside = importer && names.some((name) => importer.includes(join('node_modules', name, 'src')));
+    return inside && id.startsWith('.') ? join(dirname(importer), id.replace(/\.js$/, '.ts')) : null;
+  },
+});
+
 const forPages = (...first) => [
+  fromSource('eventsource', 'eventsource-parser'),
   jupyterlabCut.rollup(),
   nodeResolve({ browser: true, preferBuiltins: false, exportConditions: ['production', 'browser'] }),
   commonjs(),

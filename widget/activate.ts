@@ -1,4 +1,5 @@
 import { useNonce } from './chunks.ts';
+import { coordinateBy } from './context.ts';
 import { defineElements } from './define-elements.ts';
 import type { LiveCell } from './elements/live-cell.ts';
 import type { LiveLaunch } from './elements/live-launch.ts';
@@ -21,8 +22,8 @@ const takeOver = async ({ script, url, scan }: Loaded): Promise<boolean> => {
   const config = mergeConfig(hub === undefined ? {} : { hub }, read, attributes);
   let pages: LivePage[] = [];
   defineElements(() => {
-    if (!document.querySelector('live-page')) document.body.append(document.createElement('live-page'));
     pages = [...document.querySelectorAll('live-page')];
+    if (!pages[0]) pages = [coordinateBy(Object.assign(document.createElement('live-page'), { stays: true }))];
     for (const page of pages) page.config = mergeConfig(config, page.config);
   });
   scan(config.cells);

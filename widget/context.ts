@@ -11,8 +11,18 @@ const above = (from: Element, selector: string): Element | undefined => {
   return undefined;
 };
 
-/** The coordinator of an element: the `live-page` around it, else the first one of the document. */
+let own: LivePage | undefined;
+
+/** Makes a coordinator the one of every element that the document has none for. */
+export const coordinateBy = (page: LivePage): LivePage => (own = page);
+
+/** The coordinator of an element: the `live-page` around it, else the first one of the document, else our own. */
 export const pageOf = (element: Element): LivePage | undefined => {
-  const page = above(element, 'live-page') ?? element.ownerDocument.querySelector('live-page');
+  const page = above(element, 'live-page') ?? element.ownerDocument.querySelector('live-page') ?? own;
+  // Ours stands in a shadow root, so that the author's document has no element more than before.
+  if (own && page === own && !own.isConnected) {
+    const root = element.getRootNode();
+    (root instanceof ShadowRoot ? root : element.shadowRoot)?.append(own);
+  }
   return page && 'controller' in page ? (page as LivePage) : undefined;
 };

@@ -51,6 +51,8 @@ export class LivePage extends BaseElement {
   static parts: () => PageParts = sdkParts;
   /** The cell under which a launch shows how far it is. */
   statusCell: Element | undefined;
+  /** Keeps its session when it is taken out of the document: its place was a cell that a framework has drawn anew. */
+  stays = false;
   #controller: PageController | undefined;
   #region: HTMLElement | undefined;
   #last: SessionState | undefined;
@@ -80,7 +82,7 @@ export class LivePage extends BaseElement {
     clearTimeout(this.#timer);
     // Moved within the document it comes back at once, and its session must survive that.
     queueMicrotask(() => {
-      if (this.isConnected) return;
+      if (this.isConnected || this.stays) return;
       this.#controller?.dispose();
       this.#controller = undefined;
     });

@@ -87,11 +87,13 @@ describe('renderOutputs', () => {
     stage.model.clear();
     await stage.apply(
       display({ 'text/markdown': ['# Ti', 'tle'], 'text/plain': 'x' }),
-      display({ 'text/latex': '$x^2$' }),
+      display({ 'text/latex': '$x^2$', 'text/plain': '<IPython.core.display.Latex object>' }),
+      display({ 'text/latex': '$\\frac{\\pi}{2}$', 'text/plain': 'pi/2' }),
     );
     expect([...stage.root.querySelectorAll<HTMLElement>('pre')].map((pre) => pre.innerText)).to.deep.equal([
       '# Title',
       '$x^2$',
+      'pi/2',
     ]);
   });
 

@@ -6,6 +6,10 @@ import { createPlainView } from './plain-view.ts';
 
 const isText = ({ value }: MimeContent): boolean => mimeText(value) !== undefined;
 
+/** A formula's plain text is often the better one; that of `display(Latex(…))` only names its class. */
+const hasNoPlainText = ({ data }: MimeContent): boolean =>
+  /^(<IPython\.|$)/.test(mimeText(data['text/plain'])?.trim() ?? '');
+
 /** In Jupyter's order: the first that a bundle has and that can show it is used. LaTeX and Markdown are shown as text. */
 const MIME_RENDERERS: readonly MimeRenderer[] = [
   { types: ['text/html'], accepts: isText, load: async () => (await import('./html-view.ts')).createHtmlView },
@@ -14,7 +18,12 @@ const MIME_RENDERERS: readonly MimeRenderer[] = [
     accepts: isText,
     load: async () => (await import('./image-view.ts')).createImageView,
   },
-  { types: ['text/markdown', 'text/latex'], accepts: isText, load: () => createPlainView },
+  { types: ['text/markdown'], accepts: isText, load: () => createPlainView },
+  {
+    types: ['text/latex'],
+    accepts: (content) => isText(content) && hasNoPlainText(content),
+    load: () => createPlainView,
+  },
   { types: ['application/json'], accepts: () => true, load: () => createJsonView },
   { types: ['text/plain'], accepts: isText, load: () => createPlainView },
 ];
