@@ -9,7 +9,10 @@ const CHECKS = [
   ['format', [bin('prettier/bin/prettier.cjs'), '--check', '--log-level=warn', '.']],
   ['lint', [bin('oxlint/bin/oxlint'), '--deny-warnings', '.']],
   ['types', [bin('typescript-native/bin/tsc'), '-b']],
-  ['layering', ['--import', 'tsx', '--test', 'test/layering.test.ts']],
+  [
+    'layering',
+    ['--import', 'tsx', '--test', '--test-reporter=./scripts/node-test-reporter.mjs', 'test/layering.test.ts'],
+  ],
   ['unused files, exports and dependencies', [bin('knip/bin/knip.js'), '--no-progress']],
   ['sizes', ['scripts/sizes.mjs']],
 ];

@@ -13,7 +13,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
   'widget/outputs': ['sdk', 'sdk/contract'],
   'widget/editor': ['widget/outputs'],
-  'widget/page': ['sdk', 'sdk/contract'],
+  // What it knows of the coordinator are its types.
+  'widget/page': ['sdk', 'sdk/contract', 'widget', 'widget/elements'],
   'widget/elements': ['widget', 'widget/page', 'widget/outputs', 'widget/editor', 'sdk', 'sdk/contract'],
   widget: ['widget/page', 'widget/outputs', 'widget/editor', 'widget/elements', 'sdk', 'sdk/contract'],
 

@@ -6,7 +6,7 @@ import { ERRORS, type ErrorCode } from '../../sdk/contract/index.ts';
 
 it('docs/errors.md lists every code of the contract with its status and whether to ask again', () => {
   const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'errors.md'), 'utf8');
-  const rows = [...text.matchAll(/^\| `(\w+)` \| (\d+|–) \| (yes|no) \|/gm)].map(
+  const rows = [...text.matchAll(/^\| `(\w+)` +\| (\d+|–) +\| (yes|no) +\|/gm)].map(
     ([, code, status, again]) => `${code} ${status} ${again}`,
   );
   const expected = (Object.keys(ERRORS) as ErrorCode[]).map(

@@ -13,15 +13,9 @@ interface Parts {
   readonly bareFaults: FaultProxy;
 }
 
-/** What a test learns of the lab: two ways to the same Jupyter server, each through a proxy that can be broken. */
-interface LabServers {
-  readonly liveleaf: { readonly url: string; readonly token: string };
-  readonly jupyter: { readonly url: string; readonly token: string };
-}
-
 /**
  * A real Jupyter server for tests of kernel connections, in Node and in a browser. Started by the first request.
- * `GET /servers` → LabServers; `POST /faults/<reset|cut|stall|resume|refuse|accept>` breaks both ways; `GET /seen` →
+ * `GET /servers` → address and token of the same Jupyter server, through the token’s proxy (`liveleaf`) and bare (`jupyter`); `POST /faults/<reset|cut|stall|resume|refuse|accept>` breaks both ways; `GET /seen` →
  * the requests that came through the token's proxy.
  */
 export const startKernelLab = async (): Promise<{ address: string; close(): Promise<void> }> => {

@@ -39,7 +39,7 @@ const serverOf = (settings: Fields): PageConfig['server'] => ({
 });
 
 /** What a Thebe 0.9 page's merged options mean here; options that have no meaning here are left aside. */
-export const thebeToConfig = (options: Fields): PageConfig => {
+const thebeToConfig = (options: Fields): PageConfig => {
   const part = (name: string): Fields => (isFields(options[name]) ? options[name] : {});
   const kernelOptions = part('kernelOptions');
   const repo = repoOf(part('binderOptions'));

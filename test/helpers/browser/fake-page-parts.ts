@@ -49,7 +49,7 @@ const channel = <T>() => {
 };
 
 /** A launch that goes on as the test says. */
-export class FakeLaunch implements Launch {
+class FakeLaunch implements Launch {
   readonly spec: string;
   readonly options: LaunchOptions;
   cancelled = false;
@@ -156,7 +156,7 @@ export class FakeRun implements Execution {
 }
 
 /** A kernel that notes what it is asked. */
-export class FakeKernel implements KernelConnection {
+class FakeKernel implements KernelConnection {
   readonly id = 'k';
   readonly name = 'python3';
   readonly clientId = 'c';
