@@ -102,14 +102,15 @@ export const createGenerationStore = (state: StateFolder) => {
     const result = await ended(key, generation);
     if (result) return result;
     const record = await readJson<BuildRecord>(path(key, generation, 'record.json'));
-    if (record && 'lost' in record) return { state: 'lost' };
+    // Its hub was gone before it became a process: no line was said, so whoever waits for it may begin it anew.
+    if (record && 'lost' in record) return { state: 'absent' };
     // A result may have been written between the two looks.
     if (record)
       return (await isAlive(record)) ? { state: 'running' } : ((await ended(key, generation)) ?? { state: 'lost' });
     const claim = await claimOf(key, generation);
     if (!claim) return { state: 'absent' };
     if (await isAlive(claim.claimer)) return { state: 'running' };
-    return (await giveUp(key, generation)) ? { state: 'lost' } : read(key, generation);
+    return (await giveUp(key, generation)) ? { state: 'absent' } : read(key, generation);
   };
 
   return {
