@@ -13,6 +13,8 @@ export interface SessionFolder {
   readonly log: string;
   /** Present while it is warm and unclaimed. */
   readonly warm: string;
+  /** Who makes it warm, present from before its process is started. */
+  readonly making: string;
   /** The reader's home; the repository's files are in `content`, what `%pip` installs in `packages`. */
   readonly home: string;
   readonly content: string;
@@ -46,6 +48,7 @@ export const sessionFolder = (state: StateFolder, sockets: string, name: string)
     job: join(root, 'job.json'),
     log: join(root, 'server.log'),
     warm: join(root, 'warm.json'),
+    making: join(root, 'making.json'),
     home,
     content: join(home, 'content'),
     packages: join(home, 'packages'),

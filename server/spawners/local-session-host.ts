@@ -222,6 +222,7 @@ export const createSessionHost = (options: SessionHostOptions) => {
         folder.exit,
         folder.job,
         folder.warm,
+        folder.making,
         folder.log,
       ])
         await rm(path, { recursive: true, force: true, maxRetries: 3 });

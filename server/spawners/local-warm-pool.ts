@@ -1,6 +1,7 @@
-import { readFile, rename, rm } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import type { BuiltEnvironment } from '../builders/builder.ts';
 import type { Clock } from '../clock.ts';
+import { identify, isAlive, type ProcessIdentity } from '../processes/process-identity.ts';
 import type { SpawnerLog } from './local-spawner-options.ts';
 import { writeAtomically } from './local-session-folder.ts';
 import type { SessionHost } from './local-session-host.ts';
@@ -74,6 +75,17 @@ export const createWarmPool = (options: WarmPoolOptions) => {
     return false;
   };
 
+  /** Whether the hub that was making it warm is gone; one that was claimed already is its claimer's. */
+  const isUnfinished = async (name: string): Promise<boolean> => {
+    const { making: mark, warm } = host.folderOf(name);
+    const text = await readFile(mark, 'utf8').catch(() => undefined);
+    if (text === undefined || (await isAlive(JSON.parse(text) as ProcessIdentity))) return false;
+    return access(`${warm}.claimed`).then(
+      () => false,
+      () => true,
+    );
+  };
+
   const ofKind = (kind: WarmEntry['kind']) =>
     [...entries.values()].filter((entry) => entry.kind === kind).sort((a, b) => a.since - b.since);
 
@@ -85,6 +97,8 @@ export const createWarmPool = (options: WarmPoolOptions) => {
     making.add(name);
     try {
       const wish = environment === undefined ? undefined : { environment, variables: {}, path: '' };
+      await mkdir(host.folderOf(name).root, { recursive: true, mode: 0o700 });
+      await writeAtomically(host.folderOf(name).making, JSON.stringify(await identify(process.pid)));
       await host.open(name, wish, options.startTimeoutMs, closing.signal);
       if (wish !== undefined) await host.kernel(name, wish, true, closing.signal);
       const kind = environment === undefined ? 'server' : 'session';
@@ -164,17 +178,16 @@ export const createWarmPool = (options: WarmPoolOptions) => {
       refill();
     },
 
-    /** Takes over what an earlier hub left warm. True when this folder was a warm one. */
-    async adopt(name: string): Promise<boolean> {
+    /** Takes over what an earlier hub left warm, and ends what it did not finish. */
+    async adopt(name: string): Promise<void> {
       const text = await readFile(host.folderOf(name).warm, 'utf8').catch(() => undefined);
-      if (text === undefined) return false;
+      if (text === undefined) return (await isUnfinished(name)) ? remove(name) : undefined;
       const entry = JSON.parse(text) as WarmEntry;
       if ((await host.process(name)) === undefined) await remove(name);
       else {
         entries.set(name, entry);
         if (entry.environment !== undefined) wanted = [...wanted, entry.environment];
       }
-      return true;
     },
 
     /** Removes warm things whose server has ended, and makes new ones. */
