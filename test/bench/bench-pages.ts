@@ -18,10 +18,7 @@ export const benchPages = (hub: string, repo: string): Readonly<Record<string, s
       savedSessionOptions: { enabled: false } }</script><script src="/thebe/index.js"></script>
     <script>
       addEventListener('DOMContentLoaded', () => document.getElementById('activate').addEventListener('click', () => {
-        thebe.on('status', (_event, data) => {
-          if (data.subject === 'session' && data.status === 'ready') document.querySelector('.thebe-run-button').click();
-        });
-        thebe.bootstrap(thebe.getPageConfig());
+        thebe.bootstrap(thebe.getPageConfig()).then(() => document.querySelector('.thebe-run-button').click());
       }));
     </script>`,
     `<button id="activate">Activate</button><pre data-executable="true" data-language="python">${CODE}</pre>`,

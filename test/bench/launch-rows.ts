@@ -47,7 +47,7 @@ const startBench = async (setting: Setting, folder: string): Promise<Bench> => {
     config: {
       origins: [site.origin],
       dirs: { bench: folder },
-      checkouts: { [`gh/${REPO}`]: 'bench/.' },
+      providers: { checkouts: { [`gh/${REPO}`]: 'bench/.' } },
       pool: setting.pool,
       quota: { total: 200, perRepo: 200 },
     },

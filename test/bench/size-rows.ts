@@ -23,7 +23,11 @@ export const sizeRows = async (): Promise<Row[]> => {
   const pages: Record<string, string> = {};
   const site = await startBenchSite(pages);
   const hub = await startHubProcess({
-    config: { origins: [site.origin], dirs: { bench: folder }, checkouts: { [`gh/${REPO}`]: 'bench/.' } },
+    config: {
+      origins: [site.origin],
+      dirs: { bench: folder },
+      providers: { checkouts: { [`gh/${REPO}`]: 'bench/.' } },
+    },
   });
   const browser = await launchChromium();
   try {
