@@ -6,7 +6,8 @@ export const hideSlotted = (cell: HTMLElement, host: Element | undefined, hide: 
     const slot = root?.querySelector('slot');
     if (slot) slot.style.display = hide ? 'none' : '';
   }
-  if (host) return;
+  // A cell around its code is no sibling of it: what stands before is the author's text.
+  if (host || cell.hasChildNodes()) return;
   if (!besides) {
     besides = new CSSStyleSheet();
     besides.replaceSync(':has(+live-cell[editing]){display:none!important}');

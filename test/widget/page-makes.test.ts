@@ -42,6 +42,26 @@ describe('a page of any make with the built script tag', () => {
     assert.equal(await scheme(system.page), 'dark');
   });
 
+  it('takes the attributes of a live-cell around a pre, and hides nothing that stands before one', async () => {
+    const body = `<h1>Own</h1><p>Before.</p><live-cell init><pre>first()</pre></live-cell>
+      <live-cell readonly language="r"><pre>second()</pre></live-cell>`;
+    const { page } = await site.open({ html: html(body) });
+    await run(page, 1).click();
+    await launched(page);
+    await page.evaluate(() => fake.launches[0]!.ready());
+    await page.waitForFunction(() => fake.kernels[0]?.runs.length === 1);
+    assert.equal(await page.evaluate(() => fake.kernels[0]!.runs[0]!.code), 'first()');
+    await page.evaluate(() => fake.kernels[0]!.runs[0]!.done());
+    await page.waitForFunction(() => fake.kernels[0]!.runs.length === 2);
+    await page.evaluate(() => fake.kernels[0]!.runs[1]!.done());
+    const code = page.getByRole('textbox', { name: 'Code of code 2, Own' });
+    await code.waitFor();
+    assert.equal(await code.getAttribute('readonly'), '');
+    const first = page.getByRole('textbox', { name: 'Code of code 1, Own' });
+    assert.equal(await first.getAttribute('readonly'), null);
+    assert.ok(await page.getByText('Before.').isVisible());
+  });
+
   it('works deferred, as a module, from the middle of the page, late, and twice', async () => {
     const tags = [
       TAG.replace('src', 'defer src'),

@@ -10,7 +10,9 @@ export const sourceOf = (block: Element): string =>
 
 /** The language that the markup names; default `python`. */
 export const languageOf = (block: Element): string => {
-  const named = block.closest('[data-language]')?.getAttribute('data-language');
+  const named =
+    block.closest('live-cell')?.getAttribute('language') ??
+    block.closest('[data-language]')?.getAttribute('data-language');
   const code = codeOf(block);
   const classes = [
     code.querySelector('code')?.className,
@@ -23,10 +25,10 @@ export const languageOf = (block: Element): string => {
   );
 };
 
-/** A flag of a block: present and not `"false"`. */
+/** A flag of a block, or of the `live-cell` around it, where it stands without `data-`: present and not `"false"`. */
 export const flagOf = (block: Element, name: string): boolean => {
-  const value = block.getAttribute(block.tagName.startsWith('LIVE-') ? name : `data-${name}`);
-  return value !== null && value !== 'false';
+  const value = block.getAttribute(`data-${name}`) ?? block.closest('live-cell')?.getAttribute(name);
+  return value != null && value !== 'false';
 };
 
 /** The author's stored output that belongs to a cell: the next element after it that is one. */
