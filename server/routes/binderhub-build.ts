@@ -21,16 +21,6 @@ const acceptsStream = (accept: string | undefined): boolean =>
   accept === undefined ||
   accept.split(/[,;]/).some((type) => ['text/event-stream', 'text/*', '*/*', ''].includes(type.trim().toLowerCase()));
 
-/** BinderHub's sentences where people search for them, ours elsewhere. */
-const inBinderHubsWords = (error: HubError, spec: string): HubError => {
-  if (error.code !== 'repo_not_found' && error.code !== 'ref_not_found') return error;
-  const [prefix = '', ...rest] = spec.split('/');
-  return new HubError(
-    error.code,
-    `Could not resolve ref for ${prefix}:${rest.join('/')}. Double check your URL and that your repo is public. ${error.message}`,
-  );
-};
-
 /** BinderHub's stream: launches what the address names, tells how it goes, and resumes where our ids are presented. */
 export const registerBinderHubBuild = (app: App, parts: RouteParts): void => {
   const { launcher, launchTokens, launchStreams, streams } = parts;
@@ -91,7 +81,7 @@ export const registerBinderHubBuild = (app: App, parts: RouteParts): void => {
       launchStreams.open(request, reply, run, { kind: 'binderhub', token }, after);
       return reply;
     } catch (error) {
-      return sendFailure(request, reply, inBinderHubsWords(toHubError(error), text), token);
+      return sendFailure(request, reply, toHubError(error), token);
     }
   };
 

@@ -46,7 +46,7 @@ export const startPacedBuilds = async (): Promise<PacedBuilds> => {
   const folder = join(root, 'python');
   await mkdir(join(folder, 'bin'), { recursive: true });
   for (const name of ['pyvenv.cfg', 'liveleaf-stamp']) await copyFile(join(side, name), join(folder, name));
-  await symlink(join(side, 'lib'), join(folder, 'lib'));
+  for (const name of ['lib', 'share']) await symlink(join(side, name), join(folder, name));
   for (const name of ['python', 'python3']) await symlink(python, join(folder, 'bin', name));
   await writeFile(join(folder, 'bin', 'uv'), script(uv, root));
   await chmod(join(folder, 'bin', 'uv'), 0o755);

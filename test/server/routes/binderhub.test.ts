@@ -68,7 +68,7 @@ describe('BinderHub’s routes', () => {
       const messages = stream.messages.filter(({ data }) => data['phase'] === 'failed');
       assert.equal(messages.length, 1);
       assert.equal(failed.data['status_code'], status, `${path}: ${JSON.stringify(failed.data)}`);
-      if (!/absent|private/.test(path)) assert.match(String(failed.data['message']), message);
+      assert.match(String(failed.data['message']), message);
       const again = await openSse(`${hub.address}/build/${path}`, { 'last-event-id': failed.id! });
       assert.equal(again.status, 204);
     }
