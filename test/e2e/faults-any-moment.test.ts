@@ -24,7 +24,7 @@ describe('a hub with warm servers that is killed at any moment', { timeout: 600_
   const sessions = async (): Promise<string[]> => {
     const root = join(world.hub.stateDir, 'sessions');
     const names = await readdir(root);
-    const contents = await Promise.all(names.map((name) => readdir(join(root, name)).catch(() => [])));
+    const contents = await Promise.all(names.map((name) => readdir(join(root, name)).catch((): string[] => [])));
     return names.filter((_, at) => ['record.json', 'process.json'].some((file) => contents[at]?.includes(file)));
   };
 
