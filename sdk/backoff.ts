@@ -12,14 +12,17 @@ export interface Backoff {
 export interface BackoffOptions {
   /** Default 500. */
   readonly firstMs?: number;
-  /** Default 30,000, before jitter. */
+  /** Default 8,000, before jitter. */
   readonly maxMs?: number;
 }
 
-/** Doubles from `firstMs` up to `maxMs`, times a jitter of 0.5–1.5, so that many pages do not come back at once. */
+/**
+ * Doubles up to `maxMs`, times a jitter of 0.5–1.5, so that many pages do not come back at once. The longest pause is
+ * short, for a hub that restarts is back within seconds.
+ */
 export const createBackoff = (
   world: Pick<World, 'random'>,
-  { firstMs = 500, maxMs = 30_000 }: BackoffOptions = {},
+  { firstMs = 500, maxMs = 8_000 }: BackoffOptions = {},
 ): Backoff => {
   let attempt = 0;
   return {
