@@ -12,6 +12,8 @@ import { checkedChunks } from './scripts/checked-chunks.mjs';
 import { jupyterlabCut } from './scripts/jupyterlab-cut.mjs';
 
 const root = import.meta.dirname;
+/** Where the build goes; `npm start` and its like build beside `dist` and then put the whole in its place. */
+const dist = process.env.LIVELEAF_DIST ?? 'dist';
 const chunks = checkedChunks(root);
 
 const compile = () =>
@@ -66,7 +68,7 @@ const firstChunk = {
   // Lets the other chunks import from the first, rather than from a third that both share.
   preserveEntrySignatures: 'allow-extension',
   output: {
-    dir: 'dist',
+    dir: dist,
     format: 'es',
     entryFileNames: 'chunks/[name]-[hash:6].js',
     chunkFileNames: 'chunks/[name]-[hash:6].js',
@@ -76,7 +78,7 @@ const firstChunk = {
     {
       name: 'clean',
       generateBundle: (_options, _bundle, isWrite) =>
-        isWrite && rmSync(join(root, 'dist/chunks'), { recursive: true, force: true }),
+        isWrite && rmSync(join(root, dist, 'chunks'), { recursive: true, force: true }),
     },
     ...forPages(chunks.wrapImports()),
     chunks.fillTable(),
@@ -91,9 +93,9 @@ const loader = (input, file, format) => ({
 
 export const browserBuilds = [
   firstChunk,
-  loader('widget/loader-classic.ts', 'dist/liveleaf.js', 'iife'),
-  loader('widget/loader-module.ts', 'dist/liveleaf.mjs', 'es'),
-  loader('widget/loader-all.ts', 'dist/liveleaf.all.js', 'iife'),
+  loader('widget/loader-classic.ts', `${dist}/liveleaf.js`, 'iife'),
+  loader('widget/loader-module.ts', `${dist}/liveleaf.mjs`, 'es'),
+  loader('widget/loader-all.ts', `${dist}/liveleaf.all.js`, 'iife'),
 ];
 
 const ENTRIES = [
@@ -110,7 +112,7 @@ export const nodeBuild = {
   input: ENTRIES,
   external: (id) => !id.startsWith('.') && !id.startsWith('/') && !id.startsWith('\0'),
   output: {
-    dir: 'dist',
+    dir: dist,
     format: 'es',
     preserveModules: true,
     preserveModulesRoot: root,
@@ -126,7 +128,7 @@ export const nodeBuild = {
       name: 'python-beside-server',
       writeBundle: () => {
         const filter = (path) => !/__pycache__|\.pyc$/.test(path);
-        cpSync(join(root, 'server/python'), join(root, 'dist/server/python'), { recursive: true, filter });
+        cpSync(join(root, 'server/python'), join(root, dist, 'server/python'), { recursive: true, filter });
       },
     },
   ],

@@ -1,7 +1,7 @@
 // What has to be there before anything runs. Imports nothing from npm: on a fresh clone there is nothing yet.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 export const root = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..');
@@ -75,18 +75,35 @@ const sourcesDigest = () => {
   return hash.digest('hex');
 };
 
+/** Puts a finished build in the place of the one before, so that nobody ever starts from half of one. */
+const replaceDist = (built) => {
+  const dist = join(root, 'dist');
+  const before = `${built}-before`;
+  if (existsSync(dist)) renameSync(dist, before);
+  renameSync(built, dist);
+  // The compiler's own output is kept up to date by the compiler.
+  if (existsSync(join(before, 'types'))) renameSync(join(before, 'types'), join(dist, 'types'));
+  rmSync(before, { recursive: true, force: true });
+};
+
 /** Builds dist/ where its sources have changed. */
 export const ensureBuilt = () => {
-  const stamp = join(root, 'dist', '.sources');
   const digest = sourcesDigest();
+  const stamp = join(root, 'dist', '.sources');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
   say('Building dist/.');
+  const folder = `dist-${process.pid}`;
+  const built = join(root, folder);
   const rollup = [join('node_modules', 'rollup', 'dist', 'bin', 'rollup'), '-c', '--silent'];
+  const env = { ...process.env, LIVELEAF_DIST: folder };
   // What the tools remark on a build that works is for nobody's eyes.
-  const { status, stdout, stderr } = spawnSync(process.execPath, rollup, { cwd: root, encoding: 'utf8' });
-  if (status !== 0) fail(`${stdout}${stderr}\nBuilding dist/ failed; the lines above say why.`);
-  mkdirSync(join(root, 'dist'), { recursive: true });
-  writeFileSync(stamp, digest);
+  const { status, stdout, stderr } = spawnSync(process.execPath, rollup, { cwd: root, encoding: 'utf8', env });
+  if (status !== 0) {
+    rmSync(built, { recursive: true, force: true });
+    fail(`${stdout}${stderr}\nBuilding dist/ failed; the lines above say why.`);
+  }
+  writeFileSync(join(built, '.sources'), digest);
+  replaceDist(built);
 };
 
 /** Makes the Python side below .liveleaf/, as the hub itself does. */
