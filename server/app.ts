@@ -135,7 +135,7 @@ export const buildApp = async (config: Config, parts: HubParts): Promise<HubApp>
     policy: parts.policy,
     launcher,
     launchTokens: parts.launchTokens,
-    launchStreams: createLaunchStreams(streams, addresses.hub),
+    launchStreams: createLaunchStreams(streams, addresses),
     streams,
     builder,
     buildLogs,

@@ -78,7 +78,8 @@ export const registerBinderHubBuild = (app: App, parts: RouteParts): void => {
         after = START_OF_STREAM;
       }
       const { run } = await launcher.launch(launchTokens.idOf(token), checked, known !== undefined);
-      launchStreams.open(request, reply, run, { kind: 'binderhub', token }, after);
+      const { origin } = request.headers;
+      launchStreams.open(request, reply, run, { kind: 'binderhub', token, origin }, after);
       return reply;
     } catch (error) {
       return sendFailure(request, reply, toHubError(error), token);

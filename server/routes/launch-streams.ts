@@ -11,6 +11,7 @@ import {
 } from '../../sdk/contract/index.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { OutgoingHttpHeaders } from 'node:http';
+import type { Addresses } from '../config/addresses.ts';
 import type { LaunchRun } from '../launches/launch-run.ts';
 import { EventChannel } from '../sse/event-channel.ts';
 import type { EventStreams } from '../sse/event-streams.ts';
@@ -21,7 +22,9 @@ import { toBinderHub } from './binderhub-events.ts';
 export const headersOf = (reply: FastifyReply): OutgoingHttpHeaders => reply.getHeaders() as OutgoingHttpHeaders;
 
 /** The protocol of a stream; on BinderHub's the launch token stands in the ids. */
-type StreamKind = { readonly kind: 'native' } | { readonly kind: 'binderhub'; readonly token: string };
+type StreamKind =
+  | { readonly kind: 'native' }
+  | { readonly kind: 'binderhub'; readonly token: string; readonly origin: string | undefined };
 
 export interface LaunchStreams {
   /** Answers with a launch's events after what the client has seen. */
@@ -48,7 +51,10 @@ interface Channels {
   binderhub?: EventChannel<LaunchEvent>;
 }
 
-export const createLaunchStreams = (streams: EventStreams, hubUrl: string): LaunchStreams => {
+export const createLaunchStreams = (
+  streams: EventStreams,
+  addresses: Pick<Addresses, 'hub' | 'sessionHostSuffix'>,
+): LaunchStreams => {
   const channels = new WeakMap<LaunchRun, Channels>();
 
   const channelOf = (run: LaunchRun, stream: StreamKind): EventChannel<LaunchEvent> => {
@@ -69,7 +75,7 @@ export const createLaunchStreams = (streams: EventStreams, hubUrl: string): Laun
             encode: (event) =>
               formatEvent(
                 formatEventId(stream.token, positionOf(event)),
-                JSON.stringify(toBinderHub(event, run, hubUrl)),
+                JSON.stringify(toBinderHub(event, { run, addresses, origin: stream.origin })),
               ),
           });
     return ofRun[stream.kind]!;

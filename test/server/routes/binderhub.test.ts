@@ -74,6 +74,20 @@ describe('BinderHub’s routes', () => {
     }
   });
 
+  it('names a session by another name of this machine to a page of the same name, whose sockets would have no token', async () => {
+    const addressTold = async (origin?: string): Promise<string> => {
+      const stream = await openSse(`${hub.address}/build/gh/owner/name/HEAD`, origin === undefined ? {} : { origin });
+      const { data } = await stream.until(({ data }) => data['phase'] === 'ready');
+      stream.close();
+      assert.equal(data['message'], `server running at ${String(data['url'])}\n`);
+      return new URL(String(data['url'])).host;
+    };
+    const port = hub.port + 1;
+    assert.equal(await addressTold(), `127.0.0.1:${port}`);
+    assert.equal(await addressTold(`http://127.0.0.1:${hub.port}`), `localhost:${port}`);
+    assert.equal(await addressTold(`http://localhost:${hub.port}`), `127.0.0.1:${port}`);
+  });
+
   it('keeps an encoded address of a repository whole', async () => {
     const stream = await openSse(`${hub.address}/build/git/https%3A%2F%2Fexample.org%2Fa%2Fb.git/feature/x/`);
     const { data } = await stream.until(({ data }) => data['phase'] === 'ready');
