@@ -1,6 +1,7 @@
 // Builds dist/: for pages (the loader, lazy chunks, one file) and for npm users and Node (one file per module).
-import { cpSync, existsSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { brotliCompressSync } from 'node:zlib';
 import commonjs from '@rollup/plugin-commonjs';
 import json from '@rollup/plugin-json';
 import nodeResolve from '@rollup/plugin-node-resolve';
@@ -107,6 +108,19 @@ const ENTRIES = [
   'server/index.ts',
 ].filter((entry) => existsSync(join(root, entry)));
 
+/** What pages fetch, compressed once, so that a hub serves it as small as it can be. */
+const compressForPages = () => ({
+  name: 'compress-for-pages',
+  writeBundle: () => {
+    for (const folder of [dist, `${dist}/chunks`]) {
+      for (const file of readdirSync(join(root, folder)).filter((name) => /\.m?js$/.test(name))) {
+        const path = join(root, folder, file);
+        writeFileSync(`${path}.br`, brotliCompressSync(readFileSync(path)));
+      }
+    }
+  },
+});
+
 /** Modules as they are, packages left to npm. */
 export const nodeBuild = {
   input: ENTRIES,
@@ -124,6 +138,7 @@ export const nodeBuild = {
     nodeResolve({ extensions: ['.ts', '.mjs', '.js'] }),
     json(),
     compile(),
+    compressForPages(),
     {
       name: 'python-beside-server',
       writeBundle: () => {

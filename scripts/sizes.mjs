@@ -10,7 +10,7 @@ const dist = join(import.meta.dirname, '..', 'dist');
 const size = (file) =>
   brotliCompressSync(readFileSync(join(dist, file)), { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
 
-const chunks = readdirSync(join(dist, 'chunks'));
+const chunks = readdirSync(join(dist, 'chunks')).filter((file) => file.endsWith('.js'));
 const chunk = (name) => {
   const found = chunks.filter((file) => file.startsWith(`${name}-`) && file.endsWith('.js'));
   if (found.length !== 1) throw new Error(`dist/chunks holds ${found.length} files of ${name}; build dist/ afresh.`);

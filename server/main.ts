@@ -1,3 +1,4 @@
+import './processes/keep-heap-small.ts';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { stringify } from 'yaml';
@@ -17,6 +18,7 @@ import { createLocalParts } from './parts.ts';
 import { createActivity } from './proxy/activity.ts';
 import { createOriginPolicy } from './proxy/origins.ts';
 import { createSessionServer } from './proxy/session-server.ts';
+import { settleMemory } from './processes/settle-memory.ts';
 import { ensurePythonSide, MissingPrerequisite, requireGit } from './python-side.ts';
 import { createCuller } from './sessions/culler.ts';
 import { jupyterKernelStates } from './sessions/kernel-states.ts';
@@ -213,6 +215,7 @@ const startHub = async (given: Config, demo: string | undefined): Promise<void> 
   culler.start();
   introduction(config, addresses, isolation).forEach(say);
   process.stdout.write(`Liveleaf is ready at ${addresses.hub}\n`);
+  settleMemory();
 };
 
 /** The first signal ends in order, a second one at once. */

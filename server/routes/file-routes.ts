@@ -41,7 +41,7 @@ const USUAL_ADDRESS = 'http://127.0.0.1:8585';
 
 /** The widget's files under a version and under `latest`, and the demo pages. */
 export const registerFileRoutes = async (app: App, { folders, version, addresses }: RouteParts): Promise<void> => {
-  await app.register(fastifyStatic, { root: folders.assets, serve: false, cacheControl: false });
+  await app.register(fastifyStatic, { root: folders.assets, serve: false, cacheControl: false, preCompressed: true });
 
   app.get<{ Params: { version: string; '*': string } }>(
     '/liveleaf/:version/*',

@@ -35,7 +35,7 @@ export const clickToOutput = async (
   browser: Browser,
   origin: string,
   name: string,
-  around: { beforeClick?: () => void } = {},
+  around: { beforeClick?: () => void; atAnswer?: () => void } = {},
 ): Promise<{ seconds: number; page: Page; close(): Promise<void> }> => {
   const context = await browser.newContext();
   const page = await context.newPage();
@@ -53,5 +53,6 @@ export const clickToOutput = async (
       setTimeout(() => reject(new Error(`${name} showed no answer within a minute.`)), 60_000).unref();
     }),
   ]);
+  around.atAnswer?.();
   return { seconds: milliseconds / 1_000, page, close: () => context.close() };
 };
