@@ -21,7 +21,7 @@ const WATCH = `(answer) => new Promise((resolve) => {
     return text;
   };
   const look = () => {
-    if (clickedAt !== undefined && new RegExp('(^|\\\\s)' + answer + '(\\\\s|$)').test(textOf(document))) resolve(performance.now() - clickedAt);
+    if (clickedAt !== undefined && new RegExp('(^|\\\\s)' + answer + '(\\\\s|$)').test(textOf(document))) resolve([performance.now() - clickedAt, performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname)]);
     else requestAnimationFrame(look);
   };
   look();
@@ -30,29 +30,30 @@ const WATCH = `(answer) => new Promise((resolve) => {
 /** How long a reader's pointer rests on a button before it is pressed. */
 const HOVER_MS = 250;
 
-/** Opens a page as a new reader, presses its button, and returns the seconds until the answer is on the page. */
+/** Opens a page as a new reader, presses its button, and returns the seconds until the answer is on the page, and the paths that were asked for by then. */
 export const clickToOutput = async (
   browser: Browser,
   origin: string,
   name: string,
-  around: { beforeClick?: () => void; atAnswer?: () => void } = {},
-): Promise<{ seconds: number; page: Page; close(): Promise<void> }> => {
+  around: { beforeClick?: () => void } = {},
+): Promise<{ seconds: number; fetched: readonly string[]; page: Page; close(): Promise<void> }> => {
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(`${origin}/${name}`, { waitUntil: 'load' });
   const button = page.locator(SELECTORS[name]!);
   await button.waitFor();
-  const answered = page.evaluate(`(${WATCH})(${JSON.stringify(ANSWER)})`) as Promise<number>;
+  const answered = page.evaluate(`(${WATCH})(${JSON.stringify(ANSWER)})`) as Promise<
+    [milliseconds: number, fetched: string[]]
+  >;
   around.beforeClick?.();
   await button.hover();
   await page.waitForTimeout(HOVER_MS);
   await button.click();
-  const milliseconds = await Promise.race([
+  const [milliseconds, fetched] = await Promise.race([
     answered,
     new Promise<never>((_resolve, reject) => {
       setTimeout(() => reject(new Error(`${name} showed no answer within a minute.`)), 60_000).unref();
     }),
   ]);
-  around.atAnswer?.();
-  return { seconds: milliseconds / 1_000, page, close: () => context.close() };
+  return { seconds: milliseconds / 1_000, fetched, page, close: () => context.close() };
 };

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { launchChromium } from '../helpers/chromium.ts';
 import { startHubProcess } from '../helpers/hub-process.ts';
 import { benchPages } from './bench-pages.ts';
@@ -35,15 +36,14 @@ export const sizeRows = async (): Promise<Row[]> => {
     const visit = async (name: string): Promise<{ before: Fetched[]; after: Fetched[] }> => {
       // The environment exists by the second visit, so that nothing is measured of what tells how a build is going.
       await (await clickToOutput(browser, site.origin, name)).close();
+      await delay(1_000);
       site.taken();
       let before: Fetched[] = [];
-      let after: Fetched[] = [];
-      const { close } = await clickToOutput(browser, site.origin, name, {
+      const { fetched, close } = await clickToOutput(browser, site.origin, name, {
         beforeClick: () => (before = site.taken()),
-        atAnswer: () => (after = site.taken()),
       });
       await close();
-      return { before, after };
+      return { before, after: site.taken().filter(({ path }) => fetched.includes(path)) };
     };
     const ours = await visit('page-liveleaf');
     const thebe = await visit('page-thebe');

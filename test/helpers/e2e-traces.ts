@@ -45,7 +45,7 @@ const isOnlyFailure = async (folder: string): Promise<boolean> => {
 const socketsOf = (stateDir: string): string =>
   socketFolder(stateDir, { uid: process.getuid?.() ?? 0, runtimeDir: process.env['XDG_RUNTIME_DIR'] });
 
-export const tracesOf = async (stateDir: string, hubPid: number): Promise<Traces> => {
+const tracesOf = async (stateDir: string, hubPid: number): Promise<Traces> => {
   const sessions: string[] = [];
   for (const name of await list(join(stateDir, 'sessions')))
     if (!(await isOnlyFailure(join(stateDir, 'sessions', name)))) sessions.push(name);

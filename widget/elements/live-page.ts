@@ -111,7 +111,7 @@ export class LivePage extends BaseElement {
     else if (kind === 'live' && session.notice) this.say(session.notice);
     // A quick launch is not worth a word: what shows and says more is loaded when it takes its time, or fails.
     if (kind === 'launching' && !this.#tells) this.#timer ??= setTimeout(() => void this.#tell(), QUIET_MS);
-    else if (kind !== 'live' || session.notice) void this.#tell();
+    else if (kind === 'live' ? session.notice : kind !== 'none') void this.#tell();
     if (kind === 'live') {
       clearTimeout(this.#timer);
       this.#timer = undefined;
