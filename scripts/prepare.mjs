@@ -36,9 +36,10 @@ export const ensureDependencies = () => {
   const installed = join(root, 'node_modules', '.package-lock.json');
   if (modified(installed) >= modified(join(root, 'package-lock.json'))) return;
   say('Installing npm dependencies.');
-  // No package's script is needed, and a script is the first thing a hijacked package would use.
-  if (!run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'])) {
-    fail('npm could not install the dependencies; the lines above say why. Run `npm ci` once it is cured.');
+  // The lockfile's versions, and never a change of it. `npm ci` would refuse a lockfile that lacks a binary for some other
+  // platform. No package's script is needed, and a script is the first thing a hijacked package would use.
+  if (!run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'])) {
+    fail('npm could not install the dependencies; the lines above say why. Run `npm install` once it is cured.');
   }
 };
 
