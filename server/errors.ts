@@ -54,7 +54,7 @@ export const toFailedEvent = (error: HubError): FailedEvent => ({
 
 /** The body of an error answer, RFC 9457. */
 export const toProblem = (error: HubError): Problem => ({
-  type: `https://liveleaf.dev/errors/${error.code}`,
+  type: `urn:liveleaf:error:${error.code}`,
   title: error.code,
   status: ERRORS[error.code].status ?? 500,
   detail: error.message,

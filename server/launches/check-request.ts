@@ -5,8 +5,8 @@ import type { CheckedRequest } from './launch-run.ts';
 const DEFAULT_KERNEL = 'python3';
 const DEFAULT_PROFILE = 'default';
 
-const KERNEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const PROFILE = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+/** Names under which pages ask for the environment's Python, and `none` for no kernel at all. */
+const KERNEL = /^(?:python(?:3(?:\.\d{1,2})?)?|none)$/;
 // oxlint-disable-next-line no-control-regex
 const UNPRINTABLE = /[\u0000-\u001f\u007f\\]/;
 const MAX_PATH_LENGTH = 1_024;
@@ -22,16 +22,18 @@ const checkPath = (path: string): string => {
   return plain;
 };
 
-/** Checks what a launch asks for. Throws RepoSpecError or HubError, both `bad_spec`. */
+const show = (name: string): string => JSON.stringify(name.slice(0, 80));
+
+/** Checks what a launch asks for. Throws RepoSpecError, or HubError `bad_spec` or `unsupported_environment`. */
 export const checkRequest = (request: LaunchRequest): CheckedRequest => {
   const { kernel = DEFAULT_KERNEL, profile = DEFAULT_PROFILE, path = '' } = request;
   if (!KERNEL.test(kernel))
     throw new HubError(
-      'bad_spec',
-      `${JSON.stringify(kernel.slice(0, 80))} is no name of a kernel; use letters, digits, ".", "_" and "-", or "none".`,
+      'unsupported_environment',
+      `This hub starts Python kernels, and ${show(kernel)} names none; use "python3", or "none" for no kernel.`,
     );
-  if (!PROFILE.test(profile))
-    throw new HubError('bad_spec', `${JSON.stringify(profile.slice(0, 80))} is no name of a profile.`);
+  if (profile !== DEFAULT_PROFILE)
+    throw new HubError('bad_spec', `This hub has no profile ${show(profile)}; leave it out, or use "default".`);
   return { spec: parseRepoSpec(request.spec), kernel, path: checkPath(path), profile };
 };
 
