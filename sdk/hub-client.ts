@@ -124,7 +124,14 @@ export class HubClient {
     );
     try {
       this.#signal.throwIfAborted();
-      return await this.world.fetch(this.address + path, { credentials: 'omit', ...init, signal: deadline.signal });
+      const response = await this.world.fetch(this.address + path, {
+        credentials: 'omit',
+        ...init,
+        signal: deadline.signal,
+      });
+      // An answer that is cut in its body was none: read here, it is asked for again.
+      const body = await response.text();
+      return new Response(body || null, response);
     } finally {
       this.world.clearTimeout(timer);
       this.#signal.removeEventListener('abort', giveUp);

@@ -177,6 +177,11 @@ export class FakeHub {
     const state = { id, spec: asked.spec, phase: 'waiting', createdAt: 0 };
     // The answer is lost on its way: the client asks again with the same key and must meet the same launch.
     if (faults.has('postcut') && launch.posts === 1) return void response.destroy();
+    if (faults.has('bodycut') && launch.posts === 1) {
+      // The head came through, and the connection breaks in the middle of what it announced.
+      response.writeHead(201, { 'content-type': 'application/json', 'content-length': 500 });
+      return void response.write('{"id":', () => response.destroy());
+    }
     json(response, known ? 200 : 201, { id, token: launch.token, state });
   }
 

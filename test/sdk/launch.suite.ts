@@ -87,13 +87,14 @@ export const launchSuite = ({ describe, it, addressOf }: SuiteTools, cutStep: nu
       expect(entry?.lastEventIds[5]).to.match(/^[\w-]+\.2\.2$/);
     });
 
-    it('asks again with the same key when the answer to its request was lost', async () => {
-      const { spec, running } = start('postcut=1');
-      expect(terminals(await readAll(running))).to.deep.equal(['ready']);
-      const entries = await seen(spec);
-      expect(entries).to.have.length(1);
-      expect(entries[0]?.posts).to.be.greaterThan(1);
-    });
+    for (const fault of ['postcut', 'bodycut'])
+      it(`asks again with the same key when the answer to its request was lost (${fault})`, async () => {
+        const { spec, running } = start(`${fault}=1`);
+        expect(terminals(await readAll(running))).to.deep.equal(['ready']);
+        const entries = await seen(spec);
+        expect(entries).to.have.length(1);
+        expect(entries[0]?.posts).to.be.greaterThan(1);
+      });
 
     it('retries a hub that is briefly unable, on both requests', async () => {
       for (const faults of ['status=503,times=2', 'status=502', 'streamstatus=502,times=2', 'streamstatus=429']) {
