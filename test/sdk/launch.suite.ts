@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { isTerminal, type ReceivedEvent } from '../../sdk/contract/index.ts';
 import type { LiveleafError } from '../../sdk/errors.ts';
 import { createLaunch } from '../../sdk/launch.ts';
+import type { World } from '../../sdk/world.ts';
 import { fastWorld, getJson, readAll, rejection, type SuiteTools } from './tools.suite.ts';
 
 interface Seen {
@@ -85,6 +86,48 @@ export const launchSuite = ({ describe, it, addressOf }: SuiteTools, cutStep: nu
       expect(entry?.lastEventIds[0] ?? null).to.equal(null);
       expect(entry?.lastEventIds[1]).to.match(/^[\w-]+\.0\.0$/);
       expect(entry?.lastEventIds[5]).to.match(/^[\w-]+\.2\.2$/);
+    });
+
+    /** A world whose page can be woken by the test. */
+    const wakeable = (factor: number) => {
+      const listeners = new Set<(reason: 'online' | 'visible') => void>();
+      const world: World = {
+        ...fastWorld(factor),
+        onWake: (listener) => {
+          listeners.add(listener);
+          return () => listeners.delete(listener);
+        },
+      };
+      return { world, wake: () => listeners.forEach((listener) => listener('online')) };
+    };
+
+    it('asks at once when the page wakes, however long the pause was to be', async () => {
+      const { world, wake } = wakeable(1);
+      const running = createLaunch(world)(specOf('status=503,after=50'), { hub: addressOf('fakeHub') });
+      const began = Date.now();
+      const retrying = new Promise<void>((resolve) =>
+        running.onConnection((state) => state === 'reconnecting' && resolve()),
+      );
+      const all = readAll(running);
+      await retrying;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      wake();
+      expect(terminals(await all)).to.deep.equal(['ready']);
+      expect(Date.now() - began).to.be.lessThan(20_000);
+    });
+
+    it('does not wait out a stream that went silent in its sleep', async () => {
+      // Ten times as fast, the 40 s of patience are four, and the 16 s after waking less than two.
+      const { world, wake } = wakeable(10);
+      const spec = specOf('silence=1');
+      const running = createLaunch(world)(spec, { hub: addressOf('fakeHub') });
+      const all = readAll(running);
+      const began = Date.now();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      wake();
+      expect(terminals(await all)).to.deep.equal(['ready']);
+      expect(Date.now() - began).to.be.lessThan(3_700);
+      expect((await seen(spec))[0]?.posts).to.equal(1);
     });
 
     for (const fault of ['postcut', 'bodycut'])
