@@ -23,7 +23,9 @@ describe('a launch that is cancelled', { timeout: 300_000 }, () => {
       await launch.cancel();
       const events = await watcher.done;
       const last = events.at(-1);
-      if (step.isOver === true) assert.equal(last?.phase, 'ready');
+      // A server that was about to answer may do so first; the session is then what the cancel ends.
+      const cameFirst = step.hasServer === true && last?.phase === 'ready';
+      if (step.isOver === true || cameFirst) assert.equal(last?.phase, 'ready');
       else {
         assert.equal(last?.phase === 'failed' && last.code, 'cancelled');
         await assert.rejects(launch.server, (error) => LiveleafError.isInstance(error) && error.code === 'cancelled');

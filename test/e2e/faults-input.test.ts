@@ -182,7 +182,7 @@ describe('bad input', { timeout: 240_000 }, () => {
       ['[]', 'application/json'],
       ['{}', 'application/json'],
       ['{"spec":"gh/owner/plain/HEAD","surprise":1}', 'application/json'],
-      ['{"spec":"gh/owner/plain/HEAD","kernel":"../x"}', 'application/json'],
+      ['{"spec":"gh/owner/plain/HEAD","profile":"../x"}', 'application/json'],
       ['{"spec":"gh/owner/plain/HEAD","path":"../../etc/passwd"}', 'application/json'],
       [JSON.stringify({ spec: 'x'.repeat(100_000) }), 'application/json'],
       ['spec=gh/owner/plain/HEAD', 'application/x-www-form-urlencoded'],
