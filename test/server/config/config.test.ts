@@ -13,7 +13,7 @@ const load = async (sources: { yaml?: string; env?: Record<string, string>; args
     flags: settingsFromFlags(sources.args ?? [], CONFIG_KEYS).settings,
     ...(sources.yaml === undefined ? {} : { file: 'liveleaf.yaml' }),
     readFile: async () => sources.yaml!,
-    cwd: '/work',
+    cwd: '/home/ada',
   });
 
 describe('the configuration', () => {
@@ -23,7 +23,7 @@ describe('the configuration', () => {
     assert.equal(config.host, '127.0.0.1');
     assert.deepEqual(config.allow, []);
     assert.deepEqual(config.network.private, []);
-    assert.equal(config.stateDir, '/work/.liveleaf');
+    assert.equal(config.stateDir, '/home/ada/.liveleaf');
     assert.equal(config.publicUrl, undefined);
     assert.equal(config.quota.total, 20);
   });
@@ -36,7 +36,7 @@ describe('the configuration', () => {
     assert.equal(config.quota.total, 1);
     assert.equal(config.quota.perRepo, 2);
     assert.deepEqual(config.allow, ['gh/b/b', 'gh/c/*']);
-    assert.deepEqual(config.dirs, { docs: '/work/docs', book: '/book' });
+    assert.deepEqual(config.dirs, { docs: '/home/ada/docs', book: '/book' });
   });
 
   it('can set every key from a variable and from a flag', () => {
