@@ -23,7 +23,7 @@ import { globalWorld, type World } from './world.ts';
 
 const OPEN_DEADLINE_MS = 90_000;
 const RESTART_DEADLINE_MS = 60_000;
-const ASK_AGAIN_MS = 5_000;
+const ASK_AGAIN_MS = 2_000;
 const REPLY_DEADLINE_MS = 30_000;
 
 const dead = (message: string): LiveleafError => new LiveleafError('kernel_dead', message);
@@ -45,6 +45,7 @@ class JupyterKernel implements KernelConnection {
   readonly #probe: ConnectionProbe;
   readonly #watch: SilenceWatch;
   readonly #stopWaking: () => void;
+  readonly #held: (() => void)[] = [];
   #restartedOn = 0;
   #isOwnRestart = false;
 
@@ -64,7 +65,8 @@ class JupyterKernel implements KernelConnection {
       restart: () => this.#ask('/restart', 'POST'),
       whyGone: () => whyKernelGone(world, server, kernel.id),
       onGone: (error) => this.#close('dead', error as LiveleafError),
-      onSent: (message) => this.#runs.sent(message, this.#sockets.count),
+      onSent: (message, connection) => this.#runs.sent(message, connection),
+      onAnswered: (connection) => this.#answered(connection),
     });
     this.#inner = inner;
     this.#sockets = sockets;
@@ -106,22 +108,24 @@ class JupyterKernel implements KernelConnection {
     const { onInput, stopOnError = true, silent = false } = options;
     let onEnd = (): void => undefined;
     const execution = new JupyterExecution(onInput, () => onEnd());
-    if (this.#state.cause) {
-      execution.fail(this.#cancelReason());
-      return execution;
-    }
-    const future = this.#inner.requestExecute({
-      code,
-      silent,
-      store_history: !silent,
-      allow_stdin: onInput !== undefined,
-      stop_on_error: stopOnError,
-    });
-    const id = future.msg.header.msg_id;
-    onEnd = () => this.#runs.remove(id);
-    this.#runs.add(id, { execution, cancel: () => future.dispose() });
-    future.done.catch(() => execution.fail(this.#cancelReason()));
-    this.#watch.begin(() => this.#runs.size > 0);
+    const send = () => {
+      if (this.#state.cause) return execution.fail(this.#cancelReason());
+      const future = this.#inner.requestExecute({
+        code,
+        silent,
+        store_history: !silent,
+        allow_stdin: onInput !== undefined,
+        stop_on_error: stopOnError,
+      });
+      const id = future.msg.header.msg_id;
+      onEnd = () => this.#runs.remove(id);
+      this.#runs.add(id, { execution, cancel: () => future.dispose() });
+      future.done.catch(() => execution.fail(this.#cancelReason()));
+      this.#watch.begin(() => this.#runs.size > 0);
+    };
+    // A kernel that comes back loses what reaches it before it listens, or answers before it is heard.
+    if (this.#state.status === 'restarting') this.#held.push(send);
+    else send();
     return execution;
   }
 
@@ -195,16 +199,19 @@ class JupyterKernel implements KernelConnection {
     const type = message.header.msg_type;
     if (type === 'status' && message.channel === 'iopub' && !this.#probe.asked(parentId))
       this.#state.setReported((message.content as { execution_state?: unknown }).execution_state);
-    if (type === 'kernel_info_reply' && message.channel === 'shell') {
-      const askedOn = this.#runs.answered(message);
-      if (askedOn !== undefined && askedOn > this.#restartedOn) this.#state.setAnswered();
-    }
     if (message.channel === 'iopub') this.#comms.accept(message);
     this.#runs.of(message)?.accept(
       message,
       (value) => this.#inner.sendInputReply({ status: 'ok', value }, message.header as never),
       () => void this.interrupt().catch(() => undefined),
     );
+  }
+
+  #answered(connection: number): void {
+    this.#runs.answered(connection);
+    if (connection <= this.#restartedOn) return;
+    this.#state.setAnswered();
+    for (const send of this.#held.splice(0)) send();
   }
 
   #onInnerStatus(status: string): void {
@@ -252,6 +259,7 @@ class JupyterKernel implements KernelConnection {
     this.#watch.stop();
     this.#stopWaking();
     this.#runs.failAll(cause);
+    for (const fail of this.#held.splice(0)) fail();
     this.#comms.endAll();
     this.#inner.dispose();
   }

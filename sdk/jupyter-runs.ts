@@ -36,9 +36,8 @@ export class JupyterRuns {
   }
 
   /** Notes that a request left on a connection. Nothing here is ever sent a second time. */
-  sent({ header, channel }: Pick<JupyterMessage, 'header' | 'channel'>, connection: number): void {
-    const isQuestion = header.msg_type === 'kernel_info_request' && channel === 'shell';
-    if (isQuestion || header.msg_type === 'execute_request') this.#sentOn.set(header.msg_id, connection);
+  sent({ header }: Pick<JupyterMessage, 'header'>, connection: number): void {
+    if (header.msg_type === 'execute_request') this.#sentOn.set(header.msg_id, connection);
   }
 
   of(message: JupyterMessage): JupyterExecution | undefined {
@@ -46,17 +45,12 @@ export class JupyterRuns {
   }
 
   /**
-   * Takes the kernel's answer to a question: a run that left on an earlier connection would have been answered
-   * before it, so one that was not is lost. Returns the question's connection.
+   * Takes that the kernel answered a question on a connection: a run that left on an earlier one would have been
+   * answered before, so one that was not is lost.
    */
-  answered(reply: JupyterMessage): number | undefined {
-    const questionId = reply.parent_header.msg_id ?? '';
-    const connection = this.#sentOn.get(questionId);
-    this.#sentOn.delete(questionId);
-    if (connection === undefined) return undefined;
+  answered(connection: number): void {
     const lost = [...this.#runs].filter(([id]) => (this.#sentOn.get(id) ?? connection) < connection);
     if (lost.length > 0) this.#world.setTimeout(() => this.#giveUp(lost.map(([, run]) => run)), LOST_GRACE_MS);
-    return connection;
   }
 
   failAll(error: LiveleafError): void {

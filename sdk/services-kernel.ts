@@ -7,10 +7,29 @@ import { TOKEN_SUBPROTOCOL_PREFIX } from './contract/index.ts';
 import type { Server } from './kernel.ts';
 import { createKernelSockets, type KernelSocketOptions, type KernelSockets } from './kernel-socket.ts';
 
-/** Services' connection without the rejections that it leaves unhandled when a restart or an end cancels its futures. */
+/**
+ * Services' connection without the rejections that it leaves unhandled when a restart or an end cancels its futures. It tells
+ * when the kernel has answered a question in full, with its reply and its idle: from then on, what it prints arrives here.
+ */
 export class QuietKernel extends KernelConnection {
+  readonly #sockets: KernelSockets;
+  readonly #onAnswered: (connection: number) => void;
+
+  constructor(
+    options: ConstructorParameters<typeof KernelConnection>[0],
+    sockets: KernelSockets,
+    onAnswered: (connection: number) => void,
+  ) {
+    super(options);
+    this.#sockets = sockets;
+    this.#onAnswered = onAnswered;
+  }
+
   override async requestKernelInfo() {
-    return super.requestKernelInfo().catch(() => undefined);
+    const connection = this.#sockets.count;
+    const reply = await super.requestKernelInfo().catch(() => undefined);
+    if (reply) this.#onAnswered(connection);
+    return reply;
   }
   override async reconnect() {
     await super.reconnect().catch((error: unknown) => {
@@ -25,8 +44,10 @@ export interface ServicesKernelOptions extends Pick<KernelSocketOptions, 'world'
   readonly clientId: string | undefined;
   /** Asks the server to restart the kernel. */
   restart(): Promise<void>;
-  /** Called when a message really leaves, and is not merely queued. */
-  onSent(message: IMessage): void;
+  /** Called when a message really leaves, and is not merely queued, with the number of its socket. */
+  onSent(message: IMessage, connection: number): void;
+  /** Called when the kernel has answered a question that left on a socket. */
+  onAnswered(connection: number): void;
 }
 
 /** Makes a connection of @jupyterlab/services, which this file alone imports, over sockets of our own. */
@@ -41,7 +62,7 @@ export const createServicesKernel = (
     WebSocket: world.WebSocket ?? WebSocket,
     extraProtocols: isOurs ? [TOKEN_SUBPROTOCOL_PREFIX + server.token] : [],
   });
-  const kernel = new QuietKernel({
+  const kernelOptions = {
     model: { ...options.kernel },
     // Requests and comms are ours, which the cut for pages rests on.
     handleComms: false,
@@ -57,13 +78,14 @@ export const createServicesKernel = (
       WebSocket: sockets.WebSocket,
       serializer: {
         ...serializer,
-        serialize: (message, protocol) => {
-          options.onSent(message);
+        serialize: (message: IMessage, protocol?: string) => {
+          options.onSent(message, sockets.count);
           return serializer.serialize(message, protocol);
         },
       },
     }),
-  });
+  };
+  const kernel = new QuietKernel(kernelOptions, sockets, options.onAnswered);
   return { kernel, sockets };
 };
 

@@ -68,6 +68,8 @@ c.ServerApp.kernel_manager_class = "liveleaf_session.managers.SessionKernelManag
 c.ServerApp.session_manager_class = "liveleaf_session.managers.KernelSessionManager"
 c.KernelManager.transport = "ipc"
 c.ConnectionFileMixin.transport = "ipc"
+# New ports after a death in the first seconds are for TCP, where they may be taken; connected pages would stay at the old ones.
+c.KernelRestarter.random_ports_until_alive = False
 c.KernelSpecManager.ensure_native_kernel = False
 c.KernelSpecManager.allowed_kernelspecs = {"python3"}
 c.FileContentsManager.delete_to_trash = False

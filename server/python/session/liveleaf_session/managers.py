@@ -50,7 +50,15 @@ class BoundedBuffer(deque):
 
 
 class SessionKernelManager(AsyncMappingKernelManager):
-    """Bounds what is kept for an absent client."""
+    """Bounds what is kept for an absent client, and forgets the state of a kernel that died."""
+
+    async def _finish_kernel_start(self, kernel_id):
+        await super()._finish_kernel_start(kernel_id)
+        self.add_restart_callback(kernel_id, lambda: self.forget_state(kernel_id))
+
+    def forget_state(self, kernel_id):
+        # One that died in a run stays `busy` otherwise, and a socket to a busy kernel opens without waiting for its answer.
+        self.get_kernel(kernel_id).execution_state = "starting"
 
     def start_buffering(self, kernel_id, session_key, channels):
         super().start_buffering(kernel_id, session_key, channels)
