@@ -5,12 +5,14 @@ import type { World } from './world.ts';
 const SHORT_LIFE_MS = 1_000;
 /** jupyter-server answers the upgrade only once the kernel does, which for a slow language takes long. */
 const OPEN_DEADLINE_MS = 60_000;
-/** How long an old socket may still deliver what was under way before the next one is opened. */
-const DRAIN_MS = 1_000;
+/** A socket that is closed while it opens may never tell. */
+const CLOSE_DEADLINE_MS = 1_000;
 
 export interface KernelSocketOptions {
   readonly world: World;
   readonly WebSocket: typeof WebSocket;
+  /** The name of the query's part by which the server learns how much has arrived, where it can send the rest again. */
+  readonly receivedParameter: string | undefined;
   /** Offered to the server beside Jupyter's own subprotocols; how a token travels. */
   readonly extraProtocols: readonly string[];
   /** Asked after each failed try: why there is no use in another, or nothing. */
@@ -24,7 +26,7 @@ export interface KernelSockets {
   readonly WebSocket: typeof WebSocket;
   /** How many have opened so far. */
   readonly count: number;
-  /** Replaces the socket by a new one, losing nothing that the old one still delivers. */
+  /** Replaces the socket, which carries nothing any more, by a new one. */
   renew(): void;
   /** Ends a pause between tries. */
   hurry(): void;
@@ -36,11 +38,12 @@ export interface KernelSockets {
  * kindly (1000, 1001) is told as 1006, after which services reconnects; else it would be stranded.
  */
 export const createKernelSockets = (options: KernelSocketOptions): KernelSockets => {
-  const { world } = options;
+  const { world, receivedParameter } = options;
   const backoff = createBackoff(world);
   let isFirst = true;
   let pauseNext = false;
   let count = 0;
+  let received = 0;
   const sockets = new Set<KernelSocket>();
   const sleepers = new Set<() => void>();
   const pausing: Pick<World, 'setTimeout' | 'clearTimeout' | 'onWake'> = {
@@ -89,10 +92,8 @@ export const createKernelSockets = (options: KernelSocketOptions): KernelSockets
     }
 
     renew(): void {
-      if (this.readyState !== 1) return;
-      const timer = world.setTimeout(() => this.#lost(), DRAIN_MS);
-      this.#closed.signal.addEventListener('abort', () => world.clearTimeout(timer));
       this.#real?.close();
+      this.#lost();
     }
 
     async #connect(): Promise<void> {
@@ -109,12 +110,12 @@ export const createKernelSockets = (options: KernelSocketOptions): KernelSockets
     /** One try; resolves with whether it opened. */
     #open(): Promise<boolean> {
       return new Promise((resolve) => {
-        const real = new options.WebSocket(this.#address, this.#protocols);
+        const address = this.#address + (received && receivedParameter ? `&${receivedParameter}=${received}` : '');
+        const real = new options.WebSocket(address, this.#protocols);
         this.#real = real;
         real.binaryType = 'arraybuffer';
         const timer = world.setTimeout(() => real.close(), OPEN_DEADLINE_MS);
-        // A socket that is still opening may never tell of its close.
-        const deadline = world.setTimeout(() => settle(false), OPEN_DEADLINE_MS + DRAIN_MS);
+        const deadline = world.setTimeout(() => settle(false), OPEN_DEADLINE_MS + CLOSE_DEADLINE_MS);
         const settle = (opened: boolean) => {
           world.clearTimeout(timer);
           world.clearTimeout(deadline);
@@ -151,6 +152,7 @@ export const createKernelSockets = (options: KernelSocketOptions): KernelSockets
     }
 
     #deliver(message: MessageEvent): void {
+      received += 1;
       try {
         this.onmessage?.(message);
       } catch (error) {

@@ -3,7 +3,7 @@ import type * as Kernel from '@jupyterlab/services/lib/kernel/kernel.js';
 import { createMessage, type IMessage } from '@jupyterlab/services/lib/kernel/messages.js';
 import { ServerConnection } from '@jupyterlab/services/lib/serverconnection.js';
 import type { CommMessageType } from './jupyter-comms.ts';
-import { TOKEN_SUBPROTOCOL_PREFIX } from './contract/index.ts';
+import { RECEIVED_PARAMETER, TOKEN_SUBPROTOCOL_PREFIX } from './contract/index.ts';
 import type { Server } from './kernel.ts';
 import { createKernelSockets, type KernelSocketOptions, type KernelSockets } from './kernel-socket.ts';
 
@@ -60,6 +60,7 @@ export const createServicesKernel = (
   const sockets = createKernelSockets({
     ...options,
     WebSocket: world.WebSocket ?? WebSocket,
+    receivedParameter: isOurs ? RECEIVED_PARAMETER : undefined,
     extraProtocols: isOurs ? [TOKEN_SUBPROTOCOL_PREFIX + server.token] : [],
   });
   const kernelOptions = {

@@ -36,6 +36,9 @@ export const PRIVATE_PATH = 'liveleaf/';
 /** A token offered as a WebSocket subprotocol is `<prefix><token>`; tokens are base64url and dots. */
 export const TOKEN_SUBPROTOCOL_PREFIX = 'v1.token.liveleaf.';
 
+/** In the address of a kernel's socket: how many messages this client has received on its earlier ones; the rest is sent again. */
+export const RECEIVED_PARAMETER = 'liveleaf-received';
+
 export const HEADERS = {
   idempotencyKey: 'idempotency-key',
   lastEventId: 'last-event-id',

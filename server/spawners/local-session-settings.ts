@@ -1,6 +1,6 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { sessionPath } from '../../sdk/contract/index.ts';
+import { RECEIVED_PARAMETER, sessionPath } from '../../sdk/contract/index.ts';
 import type { BuiltEnvironment } from '../builders/builder.ts';
 import { linkPip, writeAtomically, type SessionFolder } from './local-session-folder.ts';
 
@@ -66,6 +66,7 @@ c.ServerApp.jpserver_extensions = {
 }
 c.ServerApp.kernel_manager_class = "liveleaf_session.managers.SessionKernelManager"
 c.ServerApp.session_manager_class = "liveleaf_session.managers.KernelSessionManager"
+c.ServerApp.kernel_websocket_connection_class = "liveleaf_session.channels.SessionChannels"
 c.KernelManager.transport = "ipc"
 c.ConnectionFileMixin.transport = "ipc"
 # New ports after a death in the first seconds are for TCP, where they may be taken; connected pages would stay at the old ones.
@@ -95,6 +96,7 @@ export const sessionSettings = (
     maxContentEntries: limits.contentEntries,
     prestart: prestart ?? null,
     lab: features.lab,
+    received: RECEIVED_PARAMETER,
   });
 
 /** Everything that a session's server finds in its environment. */

@@ -135,7 +135,11 @@ describe('a session that goes wrong', { timeout: 240_000 }, () => {
         queued.push(kernel.execute('print("never")'));
         for (const execution of queued) assert.equal(await outcomeOf(execution.result, 20_000), 'kernel_dead');
         assert.ok(told.includes('kernel_dead'), JSON.stringify(told));
-        assert.equal(await printed(kernel.execute('print("kept" in globals())')), 'False');
+        assert.equal(
+          await printed(kernel.execute('print("kept" in globals(), len(In))')),
+          'False 2',
+          '“never” never ran',
+        );
         assert.equal(await printed(tab.execute('print(6 * 7)')), '42');
         assert.equal((await world.servers()).length, 2, 'the server lives on');
       },

@@ -19,6 +19,8 @@ export interface FaultProxy {
   /** Passes nothing on any more, in either direction, until `resume`; connections stay open. */
   stall(): void;
   resume(): void;
+  /** Passes nothing on any more through the connections of now, which stay open and never tell; new ones are sound. */
+  freeze(): void;
   /** Refuses new connections, as a server that is down, until `accept`. */
   refuse(): void;
   accept(): void;
@@ -30,6 +32,7 @@ export interface FaultProxy {
 /** Starts one in front of a TCP port or a Unix socket. */
 export const startFaultProxy = async (target: NetConnectOpts): Promise<FaultProxy> => {
   const pairs = new Set<Pair>();
+  const frozen = new WeakSet<Pair>();
   let accepted = 0;
   let isStalled = false;
   let isRefusing = false;
@@ -43,6 +46,7 @@ export const startFaultProxy = async (target: NetConnectOpts): Promise<FaultProx
     pairs.add(pair);
     let left = limit;
     const end = () => {
+      if (frozen.has(pair)) return;
       pairs.delete(pair);
       client.destroy();
       upstream.destroy();
@@ -52,18 +56,18 @@ export const startFaultProxy = async (target: NetConnectOpts): Promise<FaultProx
       socket.on('close', end);
     }
     client.on('data', (chunk: Buffer) => {
-      if (!isStalled) upstream.write(chunk);
+      if (!isStalled && !frozen.has(pair)) upstream.write(chunk);
     });
     upstream.on('data', (chunk: Buffer) => {
-      if (isStalled) return;
+      if (isStalled || frozen.has(pair)) return;
       if (left === undefined) return void client.write(chunk);
       client.write(chunk.subarray(0, left), () => {
         if (left !== undefined && left <= 0) client.resetAndDestroy();
       });
       left -= Math.min(left, chunk.length);
     });
-    client.on('end', () => upstream.end());
-    upstream.on('end', () => client.end());
+    client.on('end', () => frozen.has(pair) || upstream.end());
+    upstream.on('end', () => frozen.has(pair) || client.end());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 
@@ -94,6 +98,9 @@ export const startFaultProxy = async (target: NetConnectOpts): Promise<FaultProx
     },
     resume: () => {
       isStalled = false;
+    },
+    freeze: () => {
+      for (const pair of pairs) frozen.add(pair);
     },
     refuse: () => {
       isRefusing = true;

@@ -2,16 +2,18 @@
 
 import asyncio
 import os
-from collections import deque
 
 from jupyter_client.provisioning import LocalProvisioner
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from jupyter_server.services.sessions.sessionmanager import SessionManager
 
 from . import prestart
+from .bounded import BoundedBuffer
 
 # What a Thebe page asks for when its author named no path; so both find the same kernel.
 DEFAULT_PATH = "thebe.ipynb"
+# Clients that were cut off and may return, for each kernel.
+ABSENT_CLIENTS = 4
 # Messages kept for a client that was cut off: enough for its return, not for a loop that prints for hours.
 BUFFERED_MESSAGES = 10_000
 BUFFERED_BYTES = 16 << 20
@@ -37,20 +39,13 @@ class PrestartedProvisioner(LocalProvisioner):
         return self.connection_info
 
 
-class BoundedBuffer(deque):
-    """A list of (channel, message parts) that drops the oldest over its bounds."""
-
-    held = 0
-
-    def append(self, item):
-        super().append(item)
-        self.held += sum(len(part) for part in item[1])
-        while len(self) > BUFFERED_MESSAGES or (self.held > BUFFERED_BYTES and len(self) > 1):
-            self.held -= sum(len(part) for part in self.popleft()[1])
-
-
 class SessionKernelManager(AsyncMappingKernelManager):
-    """Bounds what is kept for an absent client, and forgets the state of a kernel that died."""
+    """Keeps, within bounds, what absent clients miss, each for itself; and forgets the state of a kernel that died."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        # By kernel and by the client's session key, the oldest first.
+        self.absent = {}
 
     async def _finish_kernel_start(self, kernel_id):
         await super()._finish_kernel_start(kernel_id)
@@ -61,9 +56,30 @@ class SessionKernelManager(AsyncMappingKernelManager):
         self.get_kernel(kernel_id).execution_state = "starting"
 
     def start_buffering(self, kernel_id, session_key, channels):
-        super().start_buffering(kernel_id, session_key, channels)
-        if kernel_id in self._kernel_buffers:
-            self._kernel_buffers[kernel_id]["buffer"] = BoundedBuffer()
+        if not channels:
+            return
+        clients = self.absent.setdefault(kernel_id, {})
+        oldest = list(clients)[: max(0, len(clients) + 1 - ABSENT_CLIENTS)]
+        for key in {session_key, *oldest} & clients.keys():
+            self.close_streams(clients.pop(key))
+        buffer = BoundedBuffer(BUFFERED_MESSAGES, BUFFERED_BYTES)
+        for channel, stream in channels.items():
+            stream.on_recv(lambda parts, channel=channel: buffer.append((channel, parts)))
+        clients[session_key] = {"session_key": session_key, "buffer": buffer, "channels": channels}
+
+    def get_buffer(self, kernel_id, session_key):
+        return self.absent.get(kernel_id, {}).pop(session_key, None)
+
+    def stop_buffering(self, kernel_id):
+        for client in self.absent.pop(kernel_id, {}).values():
+            self.close_streams(client)
+
+    @staticmethod
+    def close_streams(client):
+        for stream in client["channels"].values():
+            if not stream.closed():
+                stream.on_recv(None)
+                stream.close()
 
 
 class KernelSessionManager(SessionManager):

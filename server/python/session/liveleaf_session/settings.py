@@ -8,6 +8,7 @@ values = {
     "maxContentEntries": 200_000,
     "prestart": None,
     "lab": True,
+    "received": "",
 }
 
 
