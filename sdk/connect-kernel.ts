@@ -14,12 +14,15 @@ export interface ConnectKernelOptions {
   readonly world?: World;
 }
 
+/** Loads what `connectKernel` needs, for who knows that it will be called soon. */
+export const loadKernel = () => import('./jupyter-kernel.ts');
+
 /**
  * Connects to the kernel that the server names, else to the one that runs for `path`, which is started if there is none.
  * Loads what it needs on the first call. Rejects with LiveleafError `kernel_dead`, `session_lost`, `expired`,
  * `session_crashed` or `offline`, or with the signal's reason.
  */
 export const connectKernel = async (server: Server, options: ConnectKernelOptions = {}): Promise<KernelConnection> => {
-  const { connectJupyterKernel } = await import('./jupyter-kernel.ts');
+  const { connectJupyterKernel } = await loadKernel();
   return connectJupyterKernel(server, options);
 };

@@ -1,4 +1,4 @@
-import { connectKernel } from '../sdk/connect-kernel.ts';
+import { connectKernel, loadKernel } from '../sdk/connect-kernel.ts';
 import { launch } from '../sdk/launch.ts';
 import type { PageParts } from './parts.ts';
 
@@ -15,7 +15,11 @@ const remembers = (): boolean => {
 
 /** The SDK as a page uses it. */
 export const sdkParts = (): PageParts => ({
-  launch,
+  launch: (spec, options) => {
+    // It arrives while the hub works; where it does not, `connectKernel` says so.
+    loadKernel().catch(() => undefined);
+    return launch(spec, options);
+  },
   connectKernel,
   memory: (scope) => {
     const servers = async () => {
