@@ -47,23 +47,37 @@ const parse = (text: string): SavedServer | undefined => {
 
 /**
  * Remembers a page's running server in the tab's own storage, so that a reload and the site's next page use it again.
- * Storage that is missing, full or forbidden is as if it were empty.
+ * Storage that is missing, full or forbidden is as if it were empty. Where `onLeave` tells that the page is left (`pagehide`),
+ * the client id is written only then, and taken out by the next page: a tab that is duplicated copies the storage, and two
+ * pages of one client would take the connection from each other without end.
  */
 export class SavedServers {
   readonly #world: World;
   readonly #key: string;
+  readonly #onLeave: ((listener: () => void) => void) | undefined;
+  #current: SavedServer | undefined;
 
-  constructor(world: World, scope: SavedServerScope) {
+  constructor(world: World, scope: SavedServerScope, onLeave?: (listener: () => void) => void) {
     this.#world = world;
     this.#key = key(scope);
+    this.#onLeave = onLeave;
+    onLeave?.(() => {
+      if (this.#current) this.#write(this.#current);
+    });
   }
 
   save(saved: SavedServer): void {
-    this.#try((storage) => storage.setItem(this.#key, JSON.stringify(saved)));
+    this.#current = saved;
+    this.#write(this.#onLeave ? { server: saved.server } : saved);
   }
 
   clear(): void {
+    this.#current = undefined;
     this.#try((storage) => storage.removeItem(this.#key));
+  }
+
+  #write(saved: SavedServer): void {
+    this.#try((storage) => storage.setItem(this.#key, JSON.stringify(saved)));
   }
 
   /** The server if it still runs; one that has expired or is gone is forgotten, one that does not answer is kept. */
@@ -75,6 +89,7 @@ export class SavedServers {
       this.clear();
       return undefined;
     }
+    if (this.#onLeave) this.#write({ server: saved.server });
     const response = await askJupyter(this.#world, saved.server, 'api/status').catch(() => undefined);
     if (response?.ok) return saved;
     if (response && (await goneOf(this.#world, saved.server, response))) this.clear();

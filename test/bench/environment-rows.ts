@@ -34,7 +34,8 @@ const firstImport = async (python: string): Promise<number> => {
  * and the first import of what it is for. The same interpreter and the same versions on both sides.
  */
 export const environmentRows = async (rounds: number): Promise<Row[]> => {
-  const hub = await startHubProcess({ demo: true });
+  // Nothing is made warm, which would take the processor from the imports.
+  const hub = await startHubProcess({ demo: true, config: { pool: { servers: 0, sessions: 0 } } });
   const folder = await mkdtemp(join(tmpdir(), 'liveleaf-pip-'));
   try {
     say('Filling both caches.');

@@ -155,4 +155,30 @@ describe('the demo pages, in a real browser against the real hub', { timeout: 90
     assert.equal(launches.length, 1);
     await close();
   });
+
+  it('work in two tabs at once, the second a duplicate of the first, on one session', async () => {
+    const { page, errors, close } = await open('blog');
+    const opened: string[] = [];
+    const watch = (each: Page) => {
+      each.on('websocket', (socket) => opened.push(socket.url()));
+      each.on('pageerror', (error) => errors.push(error.message));
+    };
+    watch(page);
+    await runs(page).first().click();
+    await shows(page, /With 23 guests/);
+    await page.waitForFunction(() => Object.keys(sessionStorage).some((key) => key.startsWith('liveleaf:server:')));
+    const [tab] = await Promise.all([page.waitForEvent('popup'), page.evaluate('void open(location.href)')]);
+    watch(tab);
+    await runs(tab).first().click();
+    await shows(tab, /With 23 guests/);
+    await settled(tab);
+    for (const each of [page, tab, page]) {
+      await runs(each).first().click();
+      await settled(each);
+    }
+    assert.equal(new Set(opened.map((url) => new URL(url).pathname)).size, 1, 'one kernel');
+    assert.equal(opened.length, 2, 'neither takes the other’s connection');
+    assert.deepEqual(errors, []);
+    await close();
+  });
 });

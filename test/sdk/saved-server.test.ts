@@ -63,6 +63,20 @@ describe('a saved server', () => {
     assert.deepEqual(asked, ['/user/abc/api/status token token']);
   });
 
+  it('tells the client id to the page that follows, and to no duplicate of this one', async () => {
+    let leave = () => {};
+    const page = new SavedServers(world, scope, (listener) => (leave = listener));
+    page.save({ server, clientId: 'client' });
+    const next = () => new SavedServers(world, scope, () => undefined).load();
+    assert.deepEqual(await next(), { server }, 'a duplicated tab');
+    leave();
+    assert.deepEqual(await next(), { server, clientId: 'client' }, 'a reload');
+    assert.deepEqual(await next(), { server }, 'a duplicate of what was reloaded');
+    page.clear();
+    leave();
+    assert.equal(await next(), undefined);
+  });
+
   it('belongs to one hub, one spec and one part of a site', async () => {
     new SavedServers(world, scope).save({ server });
     const others = [{ hub: 'https://other' }, { spec: 'gh/a/b/main' }, { pathPrefix: '/other/' }];
