@@ -23,6 +23,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'server/state': [],
   'server/processes': ['server/common'],
   'server/network': ['sdk/contract', 'server/common'],
+  'server/kubernetes': ['sdk/contract', 'server/common', 'server/network'],
+  'server/registry': ['sdk/contract', 'server/common', 'server/network'],
   'server/content': ['sdk/contract', 'server/common', 'server/network', 'server/state', 'server/processes'],
   'server/providers': ['sdk/contract', 'server/common', 'server/network', 'server/content'],
   'server/environments': ['sdk/contract', 'server/common', 'server/content', 'server/processes'],
@@ -33,6 +35,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'server/environments',
     'server/processes',
     'server/state',
+    'server/kubernetes',
+    'server/registry',
   ],
   'server/spawners': [
     'sdk/contract',
@@ -42,6 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'server/builders',
     'server/processes',
     'server/state',
+    'server/kubernetes',
   ],
   'server/sessions': ['sdk/contract', 'server/common', 'server/spawners', 'server/proxy'],
   'server/proxy': ['sdk/contract', 'server/common', 'server/spawners', 'server/sessions'],
@@ -75,7 +80,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The composition root and the process: they alone may import everything of the server. */
-const COMPOSITION = ['server/app.ts', 'server/main.ts', 'server/index.ts', 'server/parts.ts'];
+const COMPOSITION = [
+  'server/app.ts',
+  'server/main.ts',
+  'server/index.ts',
+  'server/parts.ts',
+  'server/kubernetes-parts.ts',
+];
 const COMMON = /^server\/[a-z-]+\.ts$/;
 
 /** Packages that one room alone may import. */

@@ -12,6 +12,8 @@ export interface BuiltEnvironment {
   readonly python: string;
   /** For the kernelspec: `Python 3.13`. */
   readonly displayName: string;
+  /** On a cluster the image that holds it, `<registry host>/<repository>@<digest>`. */
+  readonly image?: string;
 }
 
 export type BuildStatus =

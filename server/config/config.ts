@@ -22,6 +22,30 @@ const hosted = (name: string) =>
     `${name}, or a host like it.`,
   );
 
+const quantity = (fallback?: string) =>
+  Type.Optional(
+    Type.String({
+      description: 'A quantity of Kubernetes.',
+      pattern: '^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$',
+      ...(fallback === undefined ? {} : { default: fallback }),
+    }),
+  );
+
+const resources = (description: string, fallback: { cpu?: string; memory?: string; ephemeralStorage?: string } = {}) =>
+  section(
+    {
+      cpu: quantity(fallback.cpu),
+      memory: quantity(fallback.memory),
+      ephemeralStorage: quantity(fallback.ephemeralStorage),
+    },
+    description,
+  );
+
+const profile = section(
+  { requests: resources('What such a session asks for.'), limits: resources('What it may take.') },
+  'One size of session.',
+);
+
 /** Every key of the configuration, with its default and what it means; the same in file, environment and flags. */
 export const CONFIG_SCHEMA = section(
   {
@@ -139,6 +163,64 @@ export const CONFIG_SCHEMA = section(
         environmentVariables: list('Variables of the hub that sessions see.', ['LANG', 'LC_ALL', 'LC_CTYPE', 'TZ']),
       },
       'How sessions are run.',
+    ),
+    backend: Type.Union([Type.Literal('local'), Type.Literal('kubernetes')], {
+      description: 'Where environments are built and sessions run: on this machine, or in a cluster.',
+      default: 'local',
+    }),
+    registry: section(
+      {
+        url: Type.Optional(text('The registry for environments’ images, such as "https://registry.example.org".')),
+        prefix: Type.String({ description: 'What its repositories’ names begin with.', default: 'liveleaf/' }),
+        credentialsFile: Type.Optional(text('A Docker config.json with credentials for it.')),
+        caFile: Type.Optional(text('Certificates of its authority, in PEM.')),
+        allowHttp: Type.Boolean({ description: 'Talk to it without TLS.', default: false }),
+      },
+      'Where images are kept; for Kubernetes.',
+    ),
+    kubernetes: section(
+      {
+        kubeconfig: Type.Optional(text('A kubeconfig; default the pod’s own account, else the user’s.')),
+        context: Type.Optional(text('Its context; default the current one.')),
+        sessionNamespace: text('Where sessions run.', 'liveleaf-sessions'),
+        buildNamespace: text('Where environments are built.', 'liveleaf-builds'),
+        baseImage: Type.Optional(text('The image that sessions and builds run, by tag or digest.')),
+        serviceAccount: text('The account of session and build pods; its token is never mounted.', 'default'),
+        priorityClass: Type.Optional(text('The priority class of sessions.')),
+        runtimeClass: Type.Optional(text('The runtime class of sessions and builds.')),
+        imagePullSecret: Type.Optional(text('A Secret with which nodes pull the images.')),
+        pushSecret: Type.Optional(text('A Secret in the namespace of builds whose config.json may push.')),
+        canary: Type.Optional(
+          text(
+            'An address, "host:port", that sessions and builds may not reach; repository code waits for its refusal.',
+          ),
+        ),
+        requests: resources('What a session asks for.', { cpu: '50m', memory: '256Mi' }),
+        limits: resources('What a session may take.', { cpu: '1', memory: '1Gi', ephemeralStorage: '4Gi' }),
+        profiles: Type.Record(Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,30}$' }), profile, {
+          description: 'Other sizes of session, by name.',
+          default: {},
+        }),
+        repositories: Type.Array(
+          section(
+            {
+              match: text('Repositories, such as "gh/owner/*".'),
+              profile: text('The profile of their sessions.'),
+            },
+            'The size of some repositories’ sessions.',
+          ),
+          { description: 'Sizes by repository; the first that fits counts.', default: [] },
+        ),
+        build: section(
+          {
+            requests: resources('What a build asks for.', { cpu: '250m', memory: '512Mi' }),
+            limits: resources('What a build may take.', { cpu: '2', memory: '4Gi', ephemeralStorage: '10Gi' }),
+          },
+          'The size of builds.',
+        ),
+        egressConfigMaps: list('ConfigMaps of the build namespace whose files and variables builds take.', []),
+      },
+      'The cluster.',
     ),
     log: section(
       {
