@@ -10,26 +10,19 @@ import {
 import { createLocalBuilder, type LocalBuilder } from './builders/local-builder.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config/config.ts';
-import { createContentStore, type KeptContentStore } from './content/content-store.ts';
 import { findInterpreters, type Interpreter } from './environments/interpreters.ts';
 import { createEnvironmentPlanner } from './environments/python-environment-planner.ts';
 import type { EnvironmentPlanner } from './environments/environment-planner.ts';
 import type { Log } from './log.ts';
-import { createAddressPolicy } from './network/address-policy.ts';
-import { withCheckouts } from './providers/checkouts.ts';
-import { createGitRefClient } from './providers/git-ref-client.ts';
-import { createProviders } from './providers/providers.ts';
-import type { RepoProvider } from './providers/repo-provider.ts';
 import { loadKeyRing, type KeyRing } from './sessions/key-ring.ts';
 import { newSessionName } from './sessions/session-name.ts';
 import { upstreamToken } from './sessions/session-tokens.ts';
+import { createSources, type Sources } from './sources.ts';
 import { createLocalSpawner, type LocalSpawner } from './spawners/local-spawner.ts';
 import { socketFolder, stateFolder } from './state/state-folder.ts';
 
 /** What a hub on this machine is made of. */
-export interface LocalParts {
-  readonly providers: readonly RepoProvider[];
-  readonly content: KeptContentStore;
+export interface LocalParts extends Sources {
   readonly planner: EnvironmentPlanner;
   readonly builder: LocalBuilder;
   readonly spawner: LocalSpawner;
@@ -88,23 +81,7 @@ export const createLocalParts = async (options: LocalPartsOptions): Promise<Loca
   const { config, python, uv, log, env } = options;
   const state = stateFolder(config.stateDir);
   const clock = systemClock;
-  const network = createAddressPolicy({ private: config.network.private });
-  const client = createGitRefClient({ policy: network });
-  const content = createContentStore({
-    state,
-    network,
-    clock,
-    locate: (url, signal) => client.locate(url, signal),
-    ...(env['PATH'] === undefined ? {} : { searchPath: env['PATH'] }),
-  });
-  await content.endOrphans();
-  const { enabled, checkouts, gh, gl, gist } = config.providers;
-  const all = createProviders(
-    { providers: { gh, gl, gist } as Parameters<typeof createProviders>[0]['providers'], dirs: config.dirs },
-    { client, content, clock, log },
-  );
-  const providers = [...withCheckouts(all, checkouts).values()].filter(({ id }) => enabled.includes(id));
-
+  const { providers, content } = await createSources(config, state, log, env['PATH']);
   const index = indexOptions(config, env);
   const interpreters = rememberedInterpreters(() => findInterpreters({ environment: env, uv, also: [python] }));
   const uvVersion = (await run(uv, ['--version'], { env: {} })).stdout.trim().split(' ')[1] ?? 'unknown';
