@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import { HubError } from '../errors.ts';
 import type { ProcessIdentity } from '../processes/process-identity.ts';
 import type { StateFolder } from '../state/state-folder.ts';
-import * as client from './local-session-client.ts';
+import * as client from './session-client.ts';
 import {
   checkSocketFolder,
   makeSessionFolder,

@@ -3,11 +3,11 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CONTENT_PATH, isErrorCode, PRIVATE_PATH, sessionPath } from '../../sdk/contract/index.ts';
 import { HubError } from '../errors.ts';
+import type { Upstream } from './spawner.ts';
 
-export interface SessionAddress {
+/** A session's server: by the path of a socket on this machine, or by an origin elsewhere. */
+export interface SessionAddress extends Upstream {
   readonly name: string;
-  readonly socketPath: string;
-  readonly token: string;
 }
 
 interface Answer {
@@ -17,6 +17,12 @@ interface Answer {
 
 const MAX_ANSWER_BYTES = 2 ** 20;
 
+const placeOf = ({ socketPath, origin }: SessionAddress) => {
+  if (origin === undefined) return { socketPath };
+  const { hostname, port } = new URL(origin);
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 80 : Number(port) };
+};
+
 const ask = async (
   address: SessionAddress,
   method: string,
@@ -25,7 +31,7 @@ const ask = async (
   body?: string | Readable,
 ): Promise<Answer> => {
   const request = httpRequest({
-    socketPath: address.socketPath,
+    ...placeOf(address),
     method,
     path: `${sessionPath(address.name)}${path}`,
     headers: { host: 'localhost', authorization: `token ${address.token}` },
