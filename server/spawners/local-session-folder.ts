@@ -1,5 +1,5 @@
-import { mkdir, open, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { join, posix } from 'node:path';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { StateFolder } from '../state/state-folder.ts';
 
 /** The places of one session. Only `home`, `jupyter` and `socketFolder` can be seen from inside an isolated one. */
@@ -20,11 +20,9 @@ export interface SessionFolder {
   readonly content: string;
   readonly packages: string;
   readonly temporary: string;
-  /** Written by the hub alone: Jupyter's configuration, the kernelspec, `pip`. */
+  /** The server's settings, and what it writes for itself of them: the kernelspec, `pip`. */
   readonly jupyter: string;
-  readonly config: string;
   readonly settings: string;
-  readonly kernelspec: string;
   /** Short, since a kernel's sockets take 50 of an address's 107 bytes (103 on macOS). */
   readonly socketFolder: string;
   readonly socket: string;
@@ -54,9 +52,7 @@ export const sessionFolder = (state: StateFolder, sockets: string, name: string)
     packages: join(home, 'packages'),
     temporary: join(home, '.tmp'),
     jupyter,
-    config: join(jupyter, 'jupyter_server_config.py'),
     settings: join(jupyter, 'settings.json'),
-    kernelspec: join(jupyter, 'kernels', 'python3', 'kernel.json'),
     socketFolder,
     socket: join(socketFolder, 's'),
   };
@@ -83,33 +79,8 @@ export const writeAtomically = async (path: string, text: string): Promise<void>
   }
 };
 
-/** Makes the folders of a session, all 0700; again is harmless. */
+/** Makes the folders that must be there before the session's process is, all 0700; again is harmless. */
 export const makeSessionFolder = async (folder: SessionFolder): Promise<void> => {
-  for (const path of [
-    folder.content,
-    folder.packages,
-    folder.temporary,
-    join(folder.jupyter, 'bin'),
-    folder.socketFolder,
-  ])
+  for (const path of [folder.content, folder.jupyter, folder.socketFolder])
     await mkdir(path, { recursive: true, mode: 0o700 });
-  await mkdir(join(folder.jupyter, 'kernels', 'python3'), { recursive: true, mode: 0o700 });
-  // Without the mark Jupyter looks for a configuration of 2015 to move here.
-  await (await open(join(folder.jupyter, 'migrated'), 'a', 0o600)).close();
-};
-
-/** The folder of a notebook path below the content, or the content itself when the path leads out. */
-export const workingFolder = (folder: SessionFolder, path: string): string => {
-  const inside = posix.normalize(posix.dirname(path.replace(/^\/+/, '')));
-  return inside === '.' || inside.startsWith('..') || inside.startsWith('/')
-    ? folder.content
-    : join(folder.content, inside);
-};
-
-/** Makes `pip` importable from `target`, by a link; again is harmless. */
-export const linkPip = async (pip: string, target: string): Promise<void> => {
-  await mkdir(target, { recursive: true, mode: 0o700 });
-  await symlink(pip, join(target, 'pip')).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
 };

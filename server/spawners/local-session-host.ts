@@ -7,19 +7,12 @@ import { HubError } from '../errors.ts';
 import type { ProcessIdentity } from '../processes/process-identity.ts';
 import type { StateFolder } from '../state/state-folder.ts';
 import * as client from './session-client.ts';
-import {
-  checkSocketFolder,
-  makeSessionFolder,
-  sessionFolder,
-  workingFolder,
-  writeAtomically,
-} from './local-session-folder.ts';
+import { checkSocketFolder, makeSessionFolder, sessionFolder, writeAtomically } from './local-session-folder.ts';
 import { endMarked, endSessionProcess, liveProcess, logTail, startSessionProcess } from './local-session-process.ts';
 import {
-  jupyterConfig,
+  interpreterOf,
   serverEnvironment,
   sessionSettings,
-  writeKernelspec,
   type SessionFeatures,
   type SessionLimits,
 } from './local-session-settings.ts';
@@ -74,7 +67,7 @@ export const createSessionHost = (options: SessionHostOptions) => {
     const folder = folderOf(name);
     const pairs: [string, boolean][] = [
       [folder.home, true],
-      [folder.jupyter, false],
+      [folder.jupyter, true],
       [folder.socketFolder, true],
     ];
     // A warm server does not know yet which environment it will be given, so all are shown, none can be written.
@@ -90,22 +83,27 @@ export const createSessionHost = (options: SessionHostOptions) => {
   const launch = async (name: string, kernel: KernelWish | undefined): Promise<ProcessIdentity> => {
     const folder = folderOf(name);
     await makeSessionFolder(folder);
-    if (kernel !== undefined)
-      await writeKernelspec(folder, kernel.environment, kernel.variables, options.python, options.isolated);
     const living = await liveProcess(folder);
     if (living !== undefined) return living;
-    await writeAtomically(folder.config, jupyterConfig(name, folder, options.features));
-    const prestart = kernel === undefined ? undefined : { cwd: workingFolder(folder, kernel.path), path: kernel.path };
-    await writeAtomically(folder.settings, sessionSettings(folder, options.features, options.limits, prestart));
+    const token = options.upstreamToken(name);
+    const settings = sessionSettings({
+      name,
+      folder,
+      token,
+      features: options.features,
+      limits: options.limits,
+      kernel: kernel && { ...interpreterOf(kernel.environment), path: kernel.path, variables: kernel.variables },
+      readOnlyEnvironment: options.isolated,
+    });
+    await writeAtomically(folder.settings, settings);
     return startSessionProcess({
       folder,
       python: options.python,
       scripts: options.scripts,
       clock,
-      token: options.upstreamToken(name),
       job: {
         argv: [options.python, '-E', '-s', join(options.scripts, 'serve.py'), folder.settings],
-        env: serverEnvironment(folder, markOf(name), options.variables, options.limits),
+        env: serverEnvironment(folder, markOf(name), options.variables),
         cwd: folder.content,
         isolated: options.isolated,
         masked: options.isolated ? [state.root, options.sockets] : [],
@@ -198,7 +196,13 @@ export const createSessionHost = (options: SessionHostOptions) => {
       signal: AbortSignal,
     ): Promise<{ id: string; name: string }> {
       const { environment, path, variables } = wish;
-      const request = { path, environment: `${environment.key}/${environment.generation}`, variables, warm };
+      const request = {
+        path,
+        environment: `${environment.key}/${environment.generation}`,
+        variables,
+        warm,
+        kernel: interpreterOf(environment),
+      };
       try {
         return await client.startKernel(addressOf(name), request, signal);
       } catch (error) {

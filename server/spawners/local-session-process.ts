@@ -75,7 +75,6 @@ export interface StartSessionProcessOptions {
   /** The folder of `monitor.py`. */
   readonly scripts: string;
   readonly job: SessionJob;
-  readonly token: string;
   readonly clock: Clock;
 }
 
@@ -90,7 +89,7 @@ export const startSessionProcess = async (options: StartSessionProcessOptions): 
   );
   const child = spawn(options.python, ['-I', '-S', join(options.scripts, 'monitor.py'), folder.job], {
     detached: true,
-    stdio: ['pipe', 'ignore', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe'],
     cwd: '/',
     env: { PATH: '/usr/bin:/bin' },
   });
@@ -98,8 +97,6 @@ export const startSessionProcess = async (options: StartSessionProcessOptions): 
   let complaint = '';
   child.once('error', (error) => (ended = error.message));
   child.once('exit', (code, signal) => (ended = `it ended with ${signal ?? code}`));
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(options.token);
   child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(-2000)));
   child.unref();
   for (let pauseMs = 2; ; pauseMs = Math.min(20, pauseMs * 2)) {

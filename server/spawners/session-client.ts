@@ -96,13 +96,22 @@ export const putContent = async (
   return Array.isArray(notices) ? notices.map(String) : [];
 };
 
+/** Which interpreter a kernel runs in, and how it is called. */
+export interface KernelInterpreter {
+  /** The folder of the environment. */
+  readonly prefix: string;
+  readonly python: string;
+  readonly displayName: string;
+}
+
 export interface StartKernelOptions {
   /** Path of the notebook; empty for the default one. */
   readonly path: string;
   /** Which environment, and which generation of it: a kernel of another one is ended first. */
   readonly environment: string;
-  /** For a kernel that was started before it was known for what. */
   readonly variables: Readonly<Record<string, string>>;
+  /** Where the server was started without knowing it. */
+  readonly kernel?: KernelInterpreter;
   /** Whether to wait until the kernel answers. */
   readonly warm: boolean;
 }

@@ -1,4 +1,4 @@
-"""Stands between the hub and one session's server: `python -I -S monitor.py <job.json>`, the upstream token on stdin.
+"""Stands between the hub and one session's server: `python -I -S monitor.py <job.json>`.
 
 Writes who it is before anything else runs, applies the limits, isolates the session where the machine allows it,
 starts the server, keeps its log within bounds, and ends the whole process tree when the server or itself ends.
@@ -128,7 +128,7 @@ def end_tree(server):
         time.sleep(0.01)
 
 
-def supervise(job, log, token):
+def supervise(job, log):
     """Runs the server and keeps its log; returns how it ended, as wait status, when nothing of it is left."""
     wake_out, wake_in = os.pipe()
     os.set_blocking(wake_in, False)
@@ -138,15 +138,11 @@ def supervise(job, log, token):
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(name, lambda *_: asked.append(True))
     out, out_in = os.pipe()
-    token_out, token_in = os.pipe()
-    os.write(token_in, token)
-    os.close(token_in)
     server = os.fork()
     if server == 0:
         try:
             for name in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(name, signal.SIG_DFL)
-            os.dup2(token_out, 0)
             os.dup2(out_in, 1)
             os.dup2(out_in, 2)
             os.setsid()
@@ -156,7 +152,6 @@ def supervise(job, log, token):
         except BaseException as problem:
             os.write(2, f"liveleaf: the server could not be started: {problem}\n".encode())
         os._exit(127)
-    os.close(token_out)
     os.close(out_in)
     status = None
     sources = [out, wake_out]
@@ -194,11 +189,6 @@ def main():
         sys.exit(isolation.probe(sys.argv[2]))
     with open(sys.argv[1]) as file:
         job = json.load(file)
-    token = b""
-    while chunk := os.read(0, 4096):
-        token += chunk
-    if not token.strip():
-        sys.exit("no upstream token came; a server without one would let everyone in")
     if not write_new(job["processFile"], identity()):
         sys.exit("this session already has a process")
     log = Log(job["logFile"], job["logMaxBytes"])
@@ -217,11 +207,11 @@ def main():
     os.chdir(os.path.dirname(job["exitFile"]))
     try:
         if job["isolated"]:
-            status = isolation.run_isolated(job, lambda: supervise(job, log, token), log.write)
+            status = isolation.run_isolated(job, lambda: supervise(job, log), log.write)
         else:
             isolation.adopt_orphans()
             isolation.no_new_privileges()
-            status = supervise(job, log, token)
+            status = supervise(job, log)
     except Exception as problem:
         log.write(f"liveleaf: the session could not be started: {problem!r}\n".encode())
         status = 1 << 8

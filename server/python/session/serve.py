@@ -7,15 +7,26 @@ import sys
 folder = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [folder, *(path for path in sys.path if path != folder)]
 
-from liveleaf_session import lazy_imports, prestart, settings  # noqa: E402
+from liveleaf_session import kernelspec, lazy_imports, places, prestart, settings  # noqa: E402
 
-with open(sys.argv[1]) as file:
-    settings.load(json.load(file))
-# The kernel boots while the server is still importing; both are needed for a first output.
-prestart.begin()
-lazy_imports.install()
 
-from jupyter_server.serverapp import main  # noqa: E402
+def serve(given):
+    """Serves until the process is ended."""
+    settings.load(given)
+    places.prepare()
+    kernel = settings.values["kernel"]
+    if kernel is not None:
+        kernelspec.write(kernel)
+        # The kernel boots while the server is still importing; both are needed for a first output.
+        prestart.begin(kernel["path"])
+    lazy_imports.install()
 
-sys.argv = ["jupyter_server"]
-main()
+    from jupyter_server.serverapp import main
+
+    main([f"--config={os.path.join(folder, 'jupyter_server_config.py')}"])
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1]) as file:
+        given = json.load(file)
+    serve(given)

@@ -9,7 +9,6 @@ import {
   isSessionName,
   type SessionRecords,
 } from '../../../server/spawners/local-session-records.ts';
-import { sessionFolder, workingFolder } from '../../../server/spawners/local-session-folder.ts';
 import type { SessionRecord } from '../../../server/spawners/spawner.ts';
 import { stateFolder, type StateFolder } from '../../../server/state/state-folder.ts';
 import { seed } from './session-world.ts';
@@ -111,20 +110,6 @@ describe('records of sessions', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.constantFrom('..', '.', '', 'a/b', 'A', 'ä')), (name) => {
         if (isSessionName(name)) assert.equal(state.session(name), join(state.sessions, name));
-      }),
-    );
-  });
-
-  it('give every notebook path a folder inside the content', () => {
-    const place = sessionFolder(state, '/tmp/x', 'a');
-    assert.equal(workingFolder(place, ''), place.content);
-    assert.equal(workingFolder(place, '/book/x.ipynb'), join(place.content, 'book'));
-    assert.equal(workingFolder(place, '../x.ipynb'), place.content);
-    const part = fc.constantFrom('..', '.', 'a', '', '/', '...');
-    fc.assert(
-      fc.property(fc.array(part), (parts) => {
-        const found = workingFolder(place, parts.join('/'));
-        assert.ok(found === place.content || found.startsWith(`${place.content}/`), found);
       }),
     );
   });

@@ -76,7 +76,7 @@ describe('faults of a session', { timeout: 120_000 }, () => {
 import json, socket, sys, time
 settings = json.load(open(sys.argv[1]))
 listening = socket.socket(socket.AF_UNIX)
-listening.bind(settings["runtime"] + "/s")
+listening.bind(settings["listen"]["socket"])
 listening.listen()
 time.sleep(600)
 `;

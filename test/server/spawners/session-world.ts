@@ -86,7 +86,7 @@ export interface SessionWorld {
 const run = promisify(execFile);
 
 /** An environment of its own without pip, which borrows its packages from the Python side. */
-const makeEnvironment = async (python: string, prefix: string): Promise<void> => {
+export const makeEnvironment = async (python: string, prefix: string): Promise<void> => {
   await run(python, ['-m', 'venv', '--without-pip', prefix]);
   const [version] = await readdir(join(prefix, 'lib'));
   const site = (root: string) => join(root, 'lib', version ?? '', 'site-packages');
@@ -148,7 +148,10 @@ export const sessionWorld = async (given?: string): Promise<SessionWorld> => {
   };
 };
 
-/** One request to a session through its socket, as the proxy makes it. */
+const placeOf = ({ socketPath, origin }: Upstream) =>
+  origin === undefined ? { socketPath } : { host: new URL(origin).hostname, port: new URL(origin).port };
+
+/** One request to a session's server, as the proxy makes it. */
 export const askSession = (
   name: string,
   upstream: Upstream,
@@ -158,7 +161,7 @@ export const askSession = (
   new Promise((resolve, reject) => {
     const asked = request(
       {
-        socketPath: upstream.socketPath,
+        ...placeOf(upstream),
         path: `${sessionPath(name)}${path}`,
         method: init.method ?? 'GET',
         agent: false,
@@ -176,16 +179,14 @@ export const askSession = (
     asked.end(init.body);
   });
 
-/** Runs code in a kernel through the session's socket; returns what it printed, or the error's name and text. */
+/** Runs code in a kernel through the session's server; returns what it printed, or the error's name and text. */
 export const runCode = (name: string, upstream: Upstream, kernelId: string, code: string): Promise<string> =>
   new Promise((resolve, reject) => {
-    const socket = new WebSocket(
-      `ws+unix:${upstream.socketPath}:${sessionPath(name)}api/kernels/${kernelId}/channels`,
-      {
-        headers: { authorization: `token ${upstream.token}`, host: 'localhost' },
-        handshakeTimeout: 30_000,
-      },
-    );
+    const place = upstream.origin?.replace('http', 'ws') ?? `ws+unix:${upstream.socketPath}:`;
+    const socket = new WebSocket(`${place}${sessionPath(name)}api/kernels/${kernelId}/channels`, {
+      headers: { authorization: `token ${upstream.token}`, host: 'localhost' },
+      handshakeTimeout: 30_000,
+    });
     const id = randomBytes(8).toString('hex');
     let printed = '';
     const timer = setTimeout(() => socket.terminate(), 60_000);

@@ -30,5 +30,5 @@ def _load_jupyter_server_extension(serverapp):
             (url_path_join(base, "liveleaf/kernel"), KernelHandler),
         ],
     )
-    if settings.values["lab"]:
+    if settings.values["features"]["lab"]:
         lab.register(serverapp)

@@ -52,6 +52,8 @@ class SessionChannels(ZMQChannelsWebsocketConnection):
             stale.connection.disconnect()
 
     def connect(self):
+        # One answer is several small frames; over TCP each would wait 40 ms for the one before it.
+        self.websocket_handler.set_nodelay(True)
         client = self.multi_kernel_manager.absent.get(self.kernel_id, {}).get(self.session_key)
         received = self.websocket_handler.get_argument(settings.values["received"], "")
         if client is not None and received.isdigit():

@@ -125,18 +125,18 @@ class ContentHandler(APIHandler):
         await super().prepare()
         if not self.current_user:
             raise web.HTTPError(403)
-        limit = settings.values["maxContentBytes"]
+        limit = settings.values["limits"]["contentBytes"]
         # A tar has a block of 512 bytes for each entry, and padding.
-        self.request.connection.set_max_body_size(limit + 1536 * settings.values["maxContentEntries"])
-        self.kept = self.settings["liveleaf_kernel"].folder_of(self.get_query_argument("path", ""))
+        self.request.connection.set_max_body_size(limit + 1536 * settings.values["limits"]["contentEntries"])
+        self.kept = settings.folder_of(self.get_query_argument("path", ""))
         self.queue = ByteQueue()
         self.work = asyncio.get_running_loop().run_in_executor(None, self.fill, limit)
 
     def fill(self, limit):
-        root = settings.values["root"]
+        root = settings.place("content")
         folder = tempfile.mkdtemp(prefix=".liveleaf-", dir=os.path.dirname(root))
         try:
-            notices = unpack(self.queue, folder, limit, settings.values["maxContentEntries"])
+            notices = unpack(self.queue, folder, limit, settings.values["limits"]["contentEntries"])
             replace(folder, root, self.kept)
             return notices
         finally:

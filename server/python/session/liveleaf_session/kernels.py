@@ -7,10 +7,9 @@ import time
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from . import settings
+from . import kernelspec, settings
 from .managers import DEFAULT_PATH
 
-KERNEL_NAME = "python3"
 WARM_TIMEOUT_S = 60
 
 
@@ -21,28 +20,25 @@ class LaunchKernel:
         self.sessions = serverapp.session_manager
         self.kernels = serverapp.kernel_manager
         self.lock = asyncio.Lock()
-        self.cwd = settings.values["root"]
+        self.cwd = settings.place("content")
         self.session_id = None
         self.environment = None
         self.path = None
 
-    def folder_of(self, path):
-        folder = os.path.normpath(os.path.join(settings.values["root"], os.path.dirname(path)))
-        root = settings.values["root"]
-        return folder if os.path.commonpath([root, folder]) == root else root
-
-    async def ensure(self, path, environment, variables):
+    async def ensure(self, path, environment, variables, kernel):
         path = path.lstrip("/") or DEFAULT_PATH
         async with self.lock:
+            # Kernels that are started later, and this one after a restart, are of this launch too.
+            kernelspec.write({**(kernel or settings.values["kernel"]), "variables": variables})
             current = await self.current()
             if current is not None and self.environment != environment:
                 await self.sessions.delete_session(self.session_id)
                 current = None
-            self.cwd = self.folder_of(path)
+            self.cwd = settings.folder_of(path)
             os.makedirs(self.cwd, exist_ok=True)
             if current is None:
                 current = await self.sessions.create_session(
-                    path=path, name=os.path.basename(path), type="notebook", kernel_name=KERNEL_NAME
+                    path=path, name=os.path.basename(path), type="notebook", kernel_name=kernelspec.NAME
                 )
                 self.session_id, self.environment, self.path = current["id"], environment, path
             elif self.path is None or path != self.path or variables:
@@ -89,13 +85,15 @@ class LaunchKernel:
 
 
 class KernelHandler(APIHandler):
-    """Body: path, environment, variables (those of a warm kernel's new launch), warm (wait until it answers)."""
+    """Body: path, environment, variables, warm (wait until it answers), kernel (where the server was started without)."""
 
     @web.authenticated
     async def post(self):
         body = self.get_json_body()
         launch = self.settings["liveleaf_kernel"]
-        kernel_id = await launch.ensure(body["path"], body["environment"], body["variables"])
+        kernel_id = await launch.ensure(
+            body["path"], body["environment"], body["variables"], body.get("kernel")
+        )
         if body["warm"]:
             await launch.warm(kernel_id)
-        self.finish({"id": kernel_id, "name": KERNEL_NAME})
+        self.finish({"id": kernel_id, "name": kernelspec.NAME})

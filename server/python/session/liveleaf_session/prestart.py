@@ -6,21 +6,18 @@ import re
 import subprocess
 import uuid
 
-from . import settings
+from . import kernelspec, settings
 
 # The process and its connection, until somebody takes it.
 _waiting = None
 
 
-def begin():
-    """Starts the kernel that `settings` names, if any, in the folder that the kernel session will ask for."""
+def begin(notebook):
+    """Starts the kernel of the written kernelspec, in the folder of a notebook, as its kernel session will ask for it."""
     global _waiting
-    wanted = settings.values["prestart"]
-    if wanted is None:
-        return
-    with open(settings.values["kernelspec"]) as file:
+    with open(kernelspec.path()) as file:
         spec = json.load(file)
-    stem = os.path.join(settings.values["runtime"], "kernel-first")
+    stem = os.path.join(settings.place("runtime"), "kernel-first")
     info = {
         "transport": "ipc",
         "ip": f"{stem}-ipc",
@@ -32,13 +29,14 @@ def begin():
     path = f"{stem}.json"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(info, file)
-    os.makedirs(wanted["cwd"], exist_ok=True)
+    cwd = settings.folder_of(notebook)
+    os.makedirs(cwd, exist_ok=True)
     given = lambda match: os.environ.get(match.group(1), match.group(0))
     env = {key: re.sub(r"\$\{(\w+)\}", given, value) for key, value in spec["env"].items()}
     process = subprocess.Popen(
         [part.replace("{connection_file}", path) for part in spec["argv"]],
-        cwd=wanted["cwd"],
-        env={**os.environ, **env, "JPY_PARENT_PID": str(os.getpid()), "JPY_SESSION_NAME": wanted["path"]},
+        cwd=cwd,
+        env={**os.environ, **env, "JPY_PARENT_PID": str(os.getpid()), "JPY_SESSION_NAME": notebook},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
