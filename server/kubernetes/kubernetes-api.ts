@@ -25,6 +25,8 @@ export interface LogOptions {
   /** Whole seconds, as the API takes no finer. */
   readonly sinceTime?: string;
   readonly tailLines?: number;
+  /** Begins each line with its time, RFC 3339, and a space. Default false. */
+  readonly timestamps?: boolean;
 }
 
 export interface DeleteOptions {
@@ -36,8 +38,8 @@ export interface DeleteOptions {
 }
 
 /**
- * The part of the Kubernetes API that the hub uses, one namespace at a time. Every call rejects with KubernetesError;
- * `delete…` resolves with whether there was something to delete.
+ * The part of the Kubernetes API that the hub uses, one namespace at a time. Every call rejects with KubernetesError, or
+ * with the reason of its signal; `delete…` resolves with whether there was something to delete.
  */
 export interface KubernetesApi {
   createPod(namespace: string, pod: V1Pod, options?: { readonly dryRun?: boolean }): Promise<V1Pod>;
@@ -46,7 +48,10 @@ export interface KubernetesApi {
   /** A merge patch, or steps of a JSON patch. */
   patchPod(namespace: string, name: string, patch: object | readonly PatchStep[]): Promise<V1Pod>;
   deletePod(namespace: string, name: string, options?: DeleteOptions): Promise<boolean>;
-  /** Newline-ended text as it comes; a cut rejects, a log that has ended ends. */
+  /**
+   * Whole lines as they come, each with its newline, those of more than 64 KiB cut; a cut connection rejects, a log that has
+   * ended ends, and only its very last line may lack the newline. Silence is borne, for a container may have nothing to say.
+   */
   podLog(namespace: string, name: string, options: LogOptions, signal: AbortSignal): AsyncIterable<string>;
   /** What the cluster says of a pod, newest last; empty where the role may not read it. */
   podEvents(namespace: string, name: string): Promise<readonly CoreV1Event[]>;

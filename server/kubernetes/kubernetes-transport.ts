@@ -1,0 +1,233 @@
+import { Pool, ProxyAgent, type Dispatcher } from 'undici';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { ClusterAccess, Credentials, TlsSettings } from './cluster-access.ts';
+import { KubernetesError } from './kubernetes-error.ts';
+import { retryAfterMs, statusError, transportError, type Refusal } from './transport-errors.ts';
+
+export interface KubernetesRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Path below the API's address, encoded. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** JSON text. */
+  readonly body?: string;
+  /** Default `application/json`. */
+  readonly contentType?: string;
+}
+
+export interface TransportTimeouts {
+  /** Default 5 s. */
+  readonly connectTimeoutMs: number;
+  /** From a call's beginning to the end of its answer, a wait for a connection included; default 15 s. */
+  readonly callTimeoutMs: number;
+  /** The same, over all that is tried again because the server asked for it; default 30 s. */
+  readonly totalTimeoutMs: number;
+}
+
+const TIMEOUTS: TransportTimeouts = { connectTimeoutMs: 5_000, callTimeoutMs: 15_000, totalTimeoutMs: 30_000 };
+
+/** Enough for a page of the largest pods; more is no answer to anything that the hub asks. */
+const MAX_ANSWER_BYTES = 64 * 2 ** 20;
+const MAX_REFUSAL_BYTES = 64 * 2 ** 10;
+
+/** More calls at once wait for one another; the API's own fairness would make them wait at its end. */
+const MAX_CONNECTIONS = 16;
+
+/** Below the minute and a half after which the API closes idle connections. */
+const KEEP_ALIVE_MS = 30_000;
+
+export interface StreamOptions {
+  /** Longest wait for the answer to begin; 0 waits as long as the signal lets. */
+  readonly headersTimeoutMs: number;
+  /** Longest silence within the answer; 0 bears any. */
+  readonly silenceTimeoutMs: number;
+}
+
+export interface TransportParts {
+  readonly access: ClusterAccess;
+  readonly clock: Clock;
+  readonly log?: Pick<Log, 'debug'> | undefined;
+  readonly timeouts?: Partial<TransportTimeouts>;
+  /** A number from 0 to below 1. */
+  readonly random?: () => number;
+}
+
+/** HTTP to one cluster's API, with its credentials. All of it rejects with KubernetesError. */
+export interface KubernetesTransport {
+  /** One call and its JSON, as parsed. Waits and asks again where the API says when to. */
+  call(request: KubernetesRequest): Promise<unknown>;
+  /** An answer without an end of its own, as it comes; rejects with the signal's reason once aborted. */
+  stream(request: KubernetesRequest, options: StreamOptions, signal: AbortSignal): AsyncGenerator<Buffer, void>;
+  /** Lets go of the connections; what is under way is ended. */
+  close(): Promise<void>;
+}
+
+interface Dispatchers {
+  readonly key: string;
+  /** For calls, few connections; for streams, each has one. */
+  readonly calls: Dispatcher;
+  readonly streams: Dispatcher;
+}
+
+const tlsKey = ({ ca, cert, key, passphrase, servername, rejectUnauthorized }: TlsSettings): string =>
+  [ca, cert, key, passphrase, servername, rejectUnauthorized].map(String).join('\0');
+
+const pathOf = ({ path, query = {} }: KubernetesRequest): string => {
+  const given = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) given.set(key, String(value));
+  return given.size === 0 ? path : `${path}?${given}`;
+};
+
+/** A login command may hang, and no signal reaches it. */
+const untilAborted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+
+const readBody = async (body: AsyncIterable<Buffer>, maxBytes: number): Promise<string> => {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > maxBytes)
+      throw new KubernetesError(0, 'Garbled', `The Kubernetes API sent more than ${maxBytes} bytes.`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, length).toString('utf8');
+};
+
+export const createKubernetesTransport = (parts: TransportParts): KubernetesTransport => {
+  const { access, clock, log, random = Math.random } = parts;
+  const timeouts = { ...TIMEOUTS, ...parts.timeouts };
+  const { origin, pathname } = new URL(access.server);
+  const prefix = pathname.replace(/\/+$/, '');
+  let dispatchers: Dispatchers | undefined;
+
+  const open = (tls: TlsSettings, connections: number | null): Dispatcher => {
+    const connect = { ...tls, timeout: timeouts.connectTimeoutMs, autoSelectFamily: true };
+    const options = { connections, pipelining: 1, keepAliveTimeout: KEEP_ALIVE_MS };
+    return access.proxyUrl === undefined
+      ? new Pool(origin, { ...options, connect })
+      : new ProxyAgent({ ...options, uri: access.proxyUrl, requestTls: connect });
+  };
+
+  /** New certificates need new connections; the old ones end with what they carry. */
+  const dispatchersFor = ({ tls }: Credentials): Dispatchers => {
+    const key = tlsKey(tls);
+    if (dispatchers?.key === key) return dispatchers;
+    void dispatchers?.calls.close();
+    void dispatchers?.streams.close();
+    return (dispatchers = { key, calls: open(tls, MAX_CONNECTIONS), streams: open(tls, null) });
+  };
+
+  const send = async (
+    kind: 'calls' | 'streams',
+    request: KubernetesRequest,
+    renew: boolean,
+    options: StreamOptions,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> => {
+    const credentials = await untilAborted(access.credentials(renew), signal);
+    return dispatchersFor(credentials)[kind].request({
+      origin,
+      path: `${prefix}${pathOf(request)}`,
+      method: request.method,
+      headers: {
+        ...credentials.headers,
+        accept: 'application/json, */*',
+        'user-agent': 'liveleaf',
+        ...(request.body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),
+      },
+      body: request.body ?? null,
+      headersTimeout: options.headersTimeoutMs,
+      bodyTimeout: options.silenceTimeoutMs,
+      signal,
+    });
+  };
+
+  /** One request and its whole answer within `timeoutMs`. */
+  const attempt = async (request: KubernetesRequest, renew: boolean, timeoutMs: number): Promise<string | Refusal> => {
+    const timer = new AbortController();
+    const late = () => new KubernetesError(0, 'Timeout', `The Kubernetes API did not answer within ${timeoutMs} ms.`);
+    const timeout = setTimeout(() => timer.abort(late()), timeoutMs);
+    try {
+      const unbounded = { headersTimeoutMs: 0, silenceTimeoutMs: 0 };
+      const answer = await send('calls', request, renew, unbounded, timer.signal);
+      const isDone = answer.statusCode < 300;
+      const text = await readBody(answer.body, isDone ? MAX_ANSWER_BYTES : MAX_REFUSAL_BYTES);
+      return isDone ? text : { status: answer.statusCode, headers: answer.headers, text };
+    } catch (error) {
+      throw timer.signal.aborted ? timer.signal.reason : transportError(error, access.server);
+    } finally {
+      clearTimeout(timeout);
+    }
+  };
+
+  const call = async (request: KubernetesRequest): Promise<unknown> => {
+    const { method, path } = request;
+    const startedAt = clock.monotonic();
+    const leftMs = () => startedAt + timeouts.totalTimeoutMs - clock.monotonic();
+    let renew = false;
+    let wasCut = false;
+    for (;;) {
+      let answer: string | Refusal;
+      try {
+        answer = await attempt(request, renew, Math.max(1, Math.min(timeouts.callTimeoutMs, leftMs())));
+      } catch (error) {
+        // The server may close an idle connection at the very moment when it is used again.
+        if (method !== 'GET' || wasCut || !KubernetesError.is(error, 0) || error.reason !== 'Cut') throw error;
+        wasCut = true;
+        continue;
+      }
+      const status = typeof answer === 'string' ? 200 : answer.status;
+      log?.debug({ method, path, status, durationMs: Math.round(clock.monotonic() - startedAt) }, 'kubernetes call');
+      if (typeof answer === 'string') return parseAnswer(answer, request);
+      if (status === 401 && !renew) {
+        renew = true;
+        continue;
+      }
+      const waitMs = retryAfterMs(answer, method);
+      if (waitMs === undefined || waitMs >= leftMs()) throw statusError(answer, request);
+      // Those who were turned away together must not come back together.
+      await clock.sleep(waitMs * (1 + random() / 4));
+    }
+  };
+
+  const stream: KubernetesTransport['stream'] = async function* (request, options, signal) {
+    let renew = false;
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const { statusCode: status, headers, body } = await send('streams', request, renew, options, signal);
+        if (status < 300) return yield* body as AsyncIterable<Buffer>;
+        const text = await readBody(body, MAX_REFUSAL_BYTES);
+        if (status !== 401 || renew) throw statusError({ status, headers, text }, request);
+        renew = true;
+      }
+    } catch (error) {
+      throw signal.aborted ? signal.reason : transportError(error, access.server);
+    }
+  };
+
+  return {
+    call,
+    stream,
+    async close() {
+      await Promise.all([dispatchers?.calls.destroy(), dispatchers?.streams.destroy()]);
+    },
+  };
+};
+
+const parseAnswer = (text: string, { method, path }: KubernetesRequest): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new KubernetesError(0, 'Garbled', `The Kubernetes API answered ${method} ${path} with what is no JSON.`, {
+      cause,
+    });
+  }
+};
