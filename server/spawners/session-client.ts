@@ -83,14 +83,19 @@ const refuse = (what: string, answer: Answer): HubError => {
 export const askStatus = async (address: SessionAddress, signal: AbortSignal): Promise<boolean> =>
   (await ask(address, 'GET', 'api/status', signal)).status === 200;
 
-/** Replaces the session's files; returns sentences about what was left out. The folder of `path` stays, since the kernel stands in it. */
+/**
+ * Replaces the session's files; returns sentences about what was left out. The folder of `path` stays, since the kernel stands in it.
+ * With a launch's id the files of that launch are put in once, whichever hub asks again.
+ */
 export const putContent = async (
   address: SessionAddress,
   content: Readable,
   path: string,
   signal: AbortSignal,
+  launchId = '',
 ): Promise<readonly string[]> => {
-  const answer = await ask(address, 'PUT', `${CONTENT_PATH}?path=${encodeURIComponent(path)}`, signal, content);
+  const query = new URLSearchParams({ path, launch: launchId });
+  const answer = await ask(address, 'PUT', `${CONTENT_PATH}?${query}`, signal, content);
   if (answer.status !== 200) throw refuse('the content was put into it', answer);
   const { notices } = parse(answer.text);
   return Array.isArray(notices) ? notices.map(String) : [];

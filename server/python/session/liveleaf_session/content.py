@@ -7,6 +7,7 @@ import queue
 import shutil
 import tarfile
 import tempfile
+import threading
 
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
@@ -117,9 +118,14 @@ def replace(source, target, kept):
 
 @web.stream_request_body
 class ContentHandler(APIHandler):
-    """For the hub alone: the public proxy refuses the path, and the token is the session's own upstream token."""
+    """For the hub alone: the public proxy refuses the path, and the token is the session's own upstream token.
+
+    A launch's content is put in once: another hub that takes the launch up must not undo what its reader did meanwhile.
+    """
 
     work = None
+    lock = threading.Lock()
+    filled_for = None
 
     async def prepare(self):
         await super().prepare()
@@ -129,6 +135,7 @@ class ContentHandler(APIHandler):
         # A tar has a block of 512 bytes for each entry, and padding.
         self.request.connection.set_max_body_size(limit + 1536 * settings.values["limits"]["contentEntries"])
         self.kept = settings.folder_of(self.get_query_argument("path", ""))
+        self.launch = self.get_query_argument("launch", "")
         self.queue = ByteQueue()
         self.work = asyncio.get_running_loop().run_in_executor(None, self.fill, limit)
 
@@ -137,7 +144,10 @@ class ContentHandler(APIHandler):
         folder = tempfile.mkdtemp(prefix=".liveleaf-", dir=os.path.dirname(root))
         try:
             notices = unpack(self.queue, folder, limit, settings.values["limits"]["contentEntries"])
-            replace(folder, root, self.kept)
+            with ContentHandler.lock:
+                if self.launch == "" or self.launch != ContentHandler.filled_for:
+                    replace(folder, root, self.kept)
+                    ContentHandler.filled_for = self.launch
             return notices
         finally:
             shutil.rmtree(folder, ignore_errors=True)
