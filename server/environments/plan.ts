@@ -24,6 +24,8 @@ export interface PythonPlan {
   /** The owner's package indexes where they are not uv's default, without user names and passwords. */
   readonly indexes?: readonly string[];
   readonly platform: string;
+  /** On a cluster the digest of the image that the environment is a layer of; absent locally. */
+  readonly base?: string;
 }
 
 export interface RequirementLine {

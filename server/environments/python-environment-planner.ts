@@ -34,6 +34,8 @@ export interface EnvironmentPlannerOptions {
     readonly linked?: boolean;
     /** The owner's own indexes as they stand in a plan (`indexesForPlan`); default none. */
     readonly indexes?: readonly string[];
+    /** The digest of the image that environments are layers of; default none, as on one machine. */
+    readonly base?: string;
   };
 }
 
@@ -199,6 +201,7 @@ export const createEnvironmentPlanner = ({
       ...(options.linked ? { files: 'links' as const } : {}),
       ...(options.indexes?.length ? { indexes: options.indexes } : {}),
       platform,
+      ...(options.base === undefined ? {} : { base: options.base }),
     };
     const lost = serverSidePackages(wanted.packages);
     const notLoaded =
