@@ -4,7 +4,8 @@ import { HubError } from '../errors.ts';
 import type { ProcessIdentity } from '../processes/process-identity.ts';
 import type { KernelWish, SessionHost } from './local-session-host.ts';
 import type { SessionRecords } from './local-session-records.ts';
-import type { Launchable, SessionRecord, StartStep } from './spawner.ts';
+import { cancelled, createSharedStarts, SERVER_MESSAGES, type OnStep } from './shared-starts.ts';
+import type { Launchable, SessionRecord } from './spawner.ts';
 
 export interface SessionStarterOptions {
   readonly host: SessionHost;
@@ -14,28 +15,9 @@ export interface SessionStarterOptions {
   readonly onReady: (name: string, identity: ProcessIdentity, environment: BuiltEnvironment) => void;
 }
 
-type OnStep = (step: StartStep, message: string) => void;
-
-interface Running {
-  readonly done: Promise<SessionRecord>;
-  readonly stop: AbortController;
-  readonly watchers: Set<OnStep>;
-  /** Steps so far, for whoever comes to a start that runs already. */
-  readonly steps: (readonly [StartStep, string])[];
-}
-
-const cancelled = () => new HubError('cancelled', 'The launch was cancelled.');
-
-const SERVER_MESSAGES: Readonly<Record<SessionRecord['warm'], string>> = {
-  none: 'Starting the Jupyter server',
-  server: 'Taking a Jupyter server that is running already',
-  session: 'Taking a session whose kernel is running already',
-};
-
 /** Brings a reserved session to `ready`: server, content and kernel, each found if an earlier hub came that far. */
 export const createSessionStarter = (options: SessionStarterOptions) => {
   const { host, records } = options;
-  const running = new Map<string, Running>();
 
   const run = async (name: string, launchable: Launchable, onStep: OnStep, signal: AbortSignal) => {
     const record = await records.read(name);
@@ -71,50 +53,5 @@ export const createSessionStarter = (options: SessionStarterOptions) => {
     return ready;
   };
 
-  const begin = (name: string, launchable: Launchable): Running => {
-    const stop = new AbortController();
-    const deadline = AbortSignal.timeout(options.startTimeoutMs);
-    const watchers = new Set<OnStep>();
-    const steps: [StartStep, string][] = [];
-    const onStep: OnStep = (step, message) => {
-      steps.push([step, message]);
-      for (const watcher of watchers) watcher(step, message);
-    };
-    // Begins in the next turn, so that whoever asked first sees the first step.
-    const done = Promise.resolve()
-      .then(() => run(name, launchable, onStep, AbortSignal.any([stop.signal, deadline])))
-      .catch((error: unknown) => {
-        if (stop.signal.aborted) throw cancelled();
-        if (deadline.aborted && !(error instanceof HubError))
-          throw new HubError(
-            'spawn_timeout',
-            `The session was not ready in ${options.startTimeoutMs / 1000} s; try again.`,
-          );
-        throw error;
-      })
-      .finally(() => running.delete(name));
-    return { done, stop, watchers, steps };
-  };
-
-  return {
-    isBusy: (): boolean => running.size > 0,
-    /** Ends a start that runs; it rejects with `cancelled`. */
-    abort: (name: string): void => running.get(name)?.stop.abort(),
-    async start(name: string, launchable: Launchable, onStep: OnStep, signal: AbortSignal): Promise<SessionRecord> {
-      if (signal.aborted) throw cancelled();
-      const already = running.get(name);
-      const current = already ?? begin(name, launchable);
-      running.set(name, current);
-      for (const [step, message] of current.steps) onStep(step, message);
-      current.watchers.add(onStep);
-      const onAbort = () => current.stop.abort();
-      signal.addEventListener('abort', onAbort, { once: true });
-      try {
-        return await current.done;
-      } finally {
-        signal.removeEventListener('abort', onAbort);
-        current.watchers.delete(onStep);
-      }
-    },
-  };
+  return createSharedStarts({ clock: options.clock, startTimeoutMs: options.startTimeoutMs, run });
 };
