@@ -52,6 +52,8 @@ describe('a hub with warm servers that is killed at any moment', { timeout: 600_
         const { hub, builds } = world;
         const { spec, paced } = await world.pacedRepo(`any-${round}`, { lines: 20 });
         const { launch, watcher } = world.launch(spec);
+        // A hub that never answered is given up after seconds, as its address may be wrong.
+        await watcher.until(() => true, 20_000);
         for (const afterMs of kills) {
           await delay(afterMs);
           await hub.kill();
