@@ -7,7 +7,7 @@ import sys
 folder = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [folder, *(path for path in sys.path if path != folder)]
 
-from liveleaf_session import kernelspec, lazy_imports, places, prestart, settings  # noqa: E402
+from liveleaf_session import kernelspec, lazy_imports, network_gate, places, prestart, settings  # noqa: E402
 
 
 def serve(given):
@@ -17,8 +17,8 @@ def serve(given):
     kernel = settings.values["kernel"]
     if kernel is not None:
         kernelspec.write(kernel)
-        # The kernel boots while the server is still importing; both are needed for a first output.
-        prestart.begin(kernel["path"])
+    # The kernel boots while the server is still importing; both are needed for a first output.
+    network_gate.begin(settings.values["canary"], lambda: kernel is not None and prestart.begin(kernel["path"]))
     lazy_imports.install()
 
     from jupyter_server.serverapp import main

@@ -1,7 +1,7 @@
-"""A session in a pod: `python start.py`, told by LIVELEAF_SESSION what it is; a read-only root and no network will do.
+"""A session in a pod: `python start.py`, told by LIVELEAF_SESSION what it is, and by LIVELEAF_CANARY what it may not reach.
 
-Writes below HOME and TMPDIR alone. As the container's first process it reaps what others leave behind, passes signals on
-to the server, its child, and ends as that does.
+A read-only root and no network will do: it writes below HOME and TMPDIR alone. As the container's first process it reaps
+what others leave behind, passes signals on to the server, its child, and ends as that does.
 """
 
 import json
@@ -33,7 +33,7 @@ def processors():
     return max(1, math.ceil(int(quota) / int(period)))
 
 
-def settings(given):
+def settings(given, canary):
     """What `serve.py` is given. `given`: baseUrl, tokenSha256, features, limits, received, kernel; listen where it is not port 8888."""
     home, own = os.environ["HOME"], os.path.join(os.environ["TMPDIR"], "liveleaf")
     return {
@@ -47,6 +47,7 @@ def settings(given):
             "runtime": os.path.join(own, "run"),
         },
         "readOnlyEnvironment": True,
+        "canary": canary,
     }
 
 
@@ -62,7 +63,7 @@ def supervise(server):
 
 
 def main():
-    text = os.environ.get("LIVELEAF_SESSION")
+    text, canary = os.environ.get("LIVELEAF_SESSION"), os.environ.get("LIVELEAF_CANARY", "")
     if text is None:
         sys.exit("LIVELEAF_SESSION is not set: this image is started by a Liveleaf hub, which says in it what the session is.")
     for name in [name for name in os.environ if name.startswith(DROPPED)]:
@@ -76,7 +77,7 @@ def main():
     # Only the server needs what this loads.
     from serve import serve
 
-    serve(settings(json.loads(text)))
+    serve(settings(json.loads(text), canary))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { WebSocket } from 'ws';
 import { sessionPath } from '../../../sdk/contract/index.ts';
 import { pythonSide } from '../../helpers/python-side.ts';
-import { askSession, SCRIPTS, until } from '../../server/spawners/session-world.ts';
+import { askSession, SCRIPTS } from '../../server/spawners/session-world.ts';
 import { startPodSession, type PodSession } from './pod-session.ts';
 import { writeWheel } from './write-wheel.ts';
 
@@ -171,18 +173,18 @@ describe('the start of a session in a pod', { timeout: 120_000 }, () => {
     assert.ok(traces.includes('content'), traces.join());
   });
 
+  const kernels = async (session: PodSession): Promise<number> => {
+    const pids = await session.processes();
+    const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+    return commands.filter((command) => command.includes('ipykernel_launcher')).length;
+  };
+
   it('starts the kernel before anybody asks, where its environment is known, and hands it out', async () => {
     const session = await start({ kernel: {} });
-    const kernels = async () => {
-      const commands = await Promise.all(
-        (await session.processes()).map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
-      );
-      return commands.filter((command) => command.includes('ipykernel_launcher')).length;
-    };
-    assert.equal(await kernels(), 1);
+    assert.equal(await kernels(session), 1);
     const kernelId = await session.kernel();
     assert.equal(await session.run(kernelId, 'print(1 + 1)'), '2');
-    assert.equal(await kernels(), 1);
+    assert.equal(await kernels(session), 1);
   });
 
   it('waits for its environment where it knows none', async () => {
@@ -193,8 +195,44 @@ describe('the start of a session in a pod', { timeout: 120_000 }, () => {
     const answer = await askSession(name, session.address, 'liveleaf/kernel', { method: 'POST', body });
     const { id } = JSON.parse(answer.text) as { id: string };
     assert.equal(await session.run(id, 'import os, sys; print(sys.prefix, os.environ["A"])'), `${session.prefix} b`);
-    const { text } = await askSession(name, session.address, 'api/kernelspecs');
-    assert.ok(text.includes('Late'));
+    const specs = await askSession(name, session.address, 'api/kernelspecs');
+    assert.ok(specs.text.includes('Late'));
+  });
+
+  it('starts no kernel while what the network policy forbids can be reached', async () => {
+    const forbidden = createServer();
+    await once(forbidden.listen(0, '127.0.0.1'), 'listening');
+    const { port } = forbidden.address() as AddressInfo;
+    const session = await start({ kernel: {}, environment: { LIVELEAF_CANARY: `127.0.0.1:${port}` } });
+    const asked = session.kernel();
+    await once(forbidden, 'connection');
+    assert.equal(await kernels(session), 0);
+    await once(forbidden.close(), 'close');
+    assert.equal(await session.run(await asked, 'print(1 + 1)'), '2');
+    assert.equal(await kernels(session), 1);
+  });
+
+  it('gives up where the network policy never comes into force', async () => {
+    const forbidden = createServer();
+    await once(forbidden.listen(0, '127.0.0.1'), 'listening');
+    const { port } = forbidden.address() as AddressInfo;
+    const { python } = await pythonSide();
+    const code = `
+import sys, time
+sys.path.insert(0, ${JSON.stringify(SCRIPTS)})
+from liveleaf_session import network_gate
+network_gate.GIVE_UP_S = 0.1
+network_gate.begin("127.0.0.1:${port}", lambda: print("started"))
+network_gate.wait(20)`;
+    const child = spawn(python, ['-c', code], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = Promise.all([text(child.stdout), text(child.stderr)]);
+    const [status] = (await once(child, 'exit')) as [number];
+    forbidden.close();
+    assert.equal(status, 1);
+    assert.deepEqual(await said, [
+      '',
+      `The network policy is not in force: 127.0.0.1:${port} can be reached, so nothing is run here.\n`,
+    ]);
   });
 
   it('ends with its server, and says by which code', async () => {

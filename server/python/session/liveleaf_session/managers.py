@@ -7,7 +7,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from jupyter_server.services.sessions.sessionmanager import SessionManager
 
-from . import prestart
+from . import network_gate, prestart
 from .bounded import BoundedBuffer
 
 # What a Thebe page asks for when its author named no path; so both find the same kernel.
@@ -25,6 +25,7 @@ class PrestartedProvisioner(LocalProvisioner):
     _taken = None
 
     async def pre_launch(self, **kwargs):
+        await asyncio.to_thread(network_gate.wait)
         self._taken = prestart.take()
         if self._taken is not None:
             self.parent.load_connection_info(self._taken[1])

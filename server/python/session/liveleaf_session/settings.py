@@ -18,6 +18,8 @@ values = {
     # Of the environment, where it is known already: prefix, python, displayName, path of the notebook, variables.
     "kernel": None,
     "readOnlyEnvironment": True,
+    # `host:port` that no kernel may reach; empty where nothing is forbidden.
+    "canary": "",
 }
 
 
