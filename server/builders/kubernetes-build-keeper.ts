@@ -3,7 +3,7 @@ import type { KubernetesApi, V1Pod } from '../kubernetes/kubernetes-api.ts';
 import { KubernetesError } from '../kubernetes/kubernetes-error.ts';
 import { ANNOTATIONS, endOf, type BuildEnd } from './kubernetes-build-identity.ts';
 import type { BuildPods, SeenBuild } from './kubernetes-build-pods.ts';
-import { endedAt, viewGeneration, type GenerationView } from './kubernetes-build-state.ts';
+import { endedAt, scheduledAt, viewGeneration, type GenerationView } from './kubernetes-build-state.ts';
 
 export interface BuildKeeperParts {
   readonly api: KubernetesApi;
@@ -16,7 +16,7 @@ export interface BuildKeeperParts {
   /** Begins a lost build once more. */
   readonly retry: (view: GenerationView) => Promise<void>;
   /** Keeps a generation's log and result beside its image; twice is once. */
-  readonly archive: (view: GenerationView) => Promise<void>;
+  readonly archive: (view: GenerationView, signal: AbortSignal) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -45,11 +45,6 @@ const statusesOf = ({ status }: V1Pod) => [
   ...(status?.initContainerStatuses ?? []),
   ...(status?.containerStatuses ?? []),
 ];
-
-const scheduledAt = (pod: V1Pod): number | undefined => {
-  const condition = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
-  return condition?.status === 'True' ? time(condition.lastTransitionTime) : undefined;
-};
 
 /** Why a running build is going nowhere, as far as its pod alone tells; undefined where it may go on. */
 export const hopeless = (pod: V1Pod, now: number): BuildEnd | undefined => {
@@ -114,7 +109,7 @@ export const keepBuilds = (parts: BuildKeeperParts): { readonly stop: () => Prom
     const { pod } = view.latest;
     const uid = pod.metadata?.uid ?? '';
     if (!archived.has(uid)) {
-      await parts.archive(view);
+      await parts.archive(view, stop.signal);
       archived.add(uid);
     }
     const neverRan = scheduledAt(pod) === undefined && endOf(pod) !== undefined;

@@ -1,26 +1,29 @@
 import { setMaxListeners } from 'node:events';
-import type { V1Pod } from '../kubernetes/kubernetes-api.ts';
+import type { Clock } from '../clock.ts';
+import type { KubernetesApi, V1Pod } from '../kubernetes/kubernetes-api.ts';
+import { followPodLog, type PodLogEnd } from '../kubernetes/pod-log.ts';
+import type { PodWatch } from '../kubernetes/pod-watch.ts';
 import { LOG_CUT_SHORT } from './build-log-follower.ts';
 import type { BuildLogLine } from './builder.ts';
+import { endOf, type LogFloor } from './kubernetes-build-identity.ts';
 import { BUILD_CONTAINERS, type BuildContainer } from './kubernetes-build-pod.ts';
-import type { LogFloor } from './kubernetes-build-identity.ts';
 import type { BuildPods, SeenBuild } from './kubernetes-build-pods.ts';
-import { MAX_ATTEMPTS, viewGeneration } from './kubernetes-build-state.ts';
-
-/** A line of one container, numbered from 1 by its wrapper, or the end that the wrapper wrote. */
-export type ContainerLogPiece =
-  { readonly line: number; readonly message: string } | { readonly end: true; readonly lines: number };
+import { hasRun, MAX_ATTEMPTS, viewGeneration } from './kubernetes-build-state.ts';
 
 export interface BuildLogParts {
+  readonly api: KubernetesApi;
+  readonly namespace: string;
   readonly pods: BuildPods;
-  readonly now: () => number;
-  /** Follows one container's log from its first line; ends when the log does, with or without its end marker. */
-  readonly follow: (pod: V1Pod, container: BuildContainer, signal: AbortSignal) => AsyncIterable<ContainerLogPiece>;
+  readonly watch: PodWatch;
+  readonly clock: Clock;
 }
 
 /** Line numbers of a second attempt begin here, so that each hub gives the same line the same number whatever it saw of the first. */
 const ATTEMPT_LINES = 2_000_000;
 const POLL_MS = 1_000;
+
+const BEGUN_AGAIN = 'The build was taken away, or the registry was cut off, before it was done; it begins once more.';
+const LOG_DIFFERS = 'Parts of the log above are not as they were written.';
 
 const RANK: Readonly<Record<LogFloor, number>> = { building: 0, pushing: 1 };
 
@@ -29,96 +32,84 @@ const phaseOf = (container: BuildContainer, floor: LogFloor): LogFloor => {
   return RANK[phase] < RANK[floor] ? floor : phase;
 };
 
-type Start = 'started' | 'never';
-
 const containersOf = (pod: V1Pod): readonly BuildContainer[] => {
   const names = new Set([...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(({ name }) => name));
   return BUILD_CONTAINERS.filter((name) => names.has(name));
 };
 
-const hasStarted = (pod: V1Pod, container: BuildContainer): boolean => {
-  const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {};
-  const state = [...initContainerStatuses, ...containerStatuses].find(({ name }) => name === container)?.state;
-  return state?.running !== undefined || state?.terminated !== undefined;
+/** What has to be said of how a container's log ended; nothing where it is whole, or where its gaps were told. */
+const remarkOn = ({ reason, missing }: PodLogEnd): string | undefined => {
+  if (reason === 'complete' || reason === 'unstarted') return undefined;
+  if (reason !== 'incomplete') return LOG_CUT_SHORT;
+  return missing > 0 ? undefined : LOG_DIFFERS;
 };
 
-const hasEnded = (pod: V1Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+/** Reads one attempt's log, container by container, each phase numbered on from `base`. */
+const followAttempt = async function* (
+  { api, namespace, clock, watch }: BuildLogParts,
+  { pod, record: { floor } }: SeenBuild,
+  base: number,
+  signal: AbortSignal,
+): AsyncGenerator<BuildLogLine> {
+  const name = pod.metadata?.name ?? '';
+  const lines = { building: 0, pushing: 0 };
+  for (const container of containersOf(pod)) {
+    const phase = phaseOf(container, floor);
+    const before = base + lines[phase];
+    let last = 0;
+    const missing = (upTo: number): BuildLogLine => ({
+      phase,
+      line: before + upTo,
+      message: `… ${upTo - last} lines are missing here: the cluster lost them …`,
+    });
+    for await (const item of followPodLog({ api, namespace, pod: name, container, clock, watch }, 1, signal)) {
+      if (item.kind === 'line') {
+        if (item.line > last + 1) yield missing(item.line - 1);
+        last = item.line;
+        yield { phase, line: before + item.line, message: item.text };
+        continue;
+      }
+      if (item.reason === 'unstarted') return;
+      if (item.lines > last) yield missing(item.lines);
+      last = item.lines;
+      const remark = remarkOn(item);
+      if (remark !== undefined) yield { phase, line: before + ++last, message: remark };
+      if (item.reason === 'gone') return;
+    }
+    lines[phase] += last;
+  }
+};
 
-/** Reads a generation's log from its pods, attempt by attempt and container by container, as it is written. */
+/** Reads a generation's log from its pods, attempt by attempt, as it is written. */
 export const followBuild = async function* (
-  { pods, now, follow }: BuildLogParts,
+  parts: BuildLogParts,
   key: string,
   generation: string,
   signal: AbortSignal,
 ): AsyncGenerator<BuildLogLine> {
-  /** Waits for what `find` finds among the key's pods. */
-  const until = async <T>(find: (builds: readonly SeenBuild[]) => T | undefined): Promise<T> => {
-    for (;;) {
-      const { version } = pods;
-      const found = find(await pods.of(key));
-      if (found !== undefined) return found;
-      await pods.changed(version, POLL_MS, signal);
-    }
-  };
+  const { pods, clock } = parts;
   const attemptOf = (builds: readonly SeenBuild[], attempt: number): SeenBuild | undefined =>
     builds.find(({ record }) => record.generation === generation && record.attempt === attempt);
+
+  /** Whether another attempt follows, as soon as it is known. */
+  const isFollowed = async (attempt: number): Promise<boolean> => {
+    while (attempt < MAX_ATTEMPTS) {
+      const { version } = pods;
+      const builds = await pods.of(key);
+      if (attemptOf(builds, attempt + 1)) return true;
+      if (viewGeneration(builds, generation, clock.now())?.outcome.state !== 'running') return false;
+      await pods.changed(version, POLL_MS, signal);
+    }
+    return false;
+  };
 
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const build = attemptOf(await pods.of(key), attempt);
     const base = (attempt - 1) * ATTEMPT_LINES;
-    if (build !== undefined) {
-      const { floor } = build.record;
-      const lines = { building: 0, pushing: 0 };
-      if (attempt > 1)
-        yield {
-          phase: floor,
-          line: base,
-          message: 'The cluster took the build away, or the registry was cut off; it begins once more.',
-        };
-      for (const container of containersOf(build.pod)) {
-        const start = await until<Start>((builds) => {
-          const { pod } = attemptOf(builds, attempt) ?? {};
-          if (pod === undefined) return 'never';
-          if (hasStarted(pod, container)) return 'started';
-          return hasEnded(pod) || pod.metadata?.deletionTimestamp ? 'never' : undefined;
-        });
-        if (start === 'never') break;
-        const phase = phaseOf(container, floor);
-        const before = lines[phase];
-        let last = 0;
-        let complete = false;
-        const missing = (upTo: number): BuildLogLine => ({
-          phase,
-          line: base + before + upTo,
-          message: `… ${upTo - last} lines are missing here: the cluster lost them …`,
-        });
-        for await (const piece of follow(build.pod, container, signal)) {
-          if ('end' in piece) {
-            complete = true;
-            if (piece.lines > last) yield missing(piece.lines);
-            last = piece.lines;
-            continue;
-          }
-          if (piece.line <= last) continue;
-          if (piece.line > last + 1) yield missing(piece.line - 1);
-          last = piece.line;
-          yield { phase, line: base + before + piece.line, message: piece.message };
-        }
-        if (!complete) {
-          last += 1;
-          yield { phase, line: base + before + last, message: LOG_CUT_SHORT };
-        }
-        lines[phase] = before + last;
-      }
-    }
-    // Whether there is, or will be, another attempt.
-    const more = await until<'next' | 'none'>((builds) => {
-      if (attempt >= MAX_ATTEMPTS) return 'none';
-      if (attemptOf(builds, attempt + 1)) return 'next';
-      const view = viewGeneration(builds, generation, now());
-      return view?.outcome.state === 'running' ? undefined : 'none';
-    });
-    if (more === 'none') return;
+    if (build && attempt > 1) yield { phase: build.record.floor, line: base, message: BEGUN_AGAIN };
+    // One that was ended before it ran has no log to wait for.
+    if (build && (hasRun(build.pod) || !endOf(build.pod))) yield* followAttempt(parts, build, base, signal);
+    if (!(await isFollowed(attempt))) return;
   }
 };
 

@@ -123,7 +123,12 @@ const lost = (reason: string, retry = true): PodOutcome => ({
 /** Reads a pod. What the hub decided about it comes first, then what the cluster did to it, then how its containers ended. */
 export const outcomeOf = (pod: V1Pod): PodOutcome => {
   const decided = endOf(pod);
-  if (decided) return { state: 'failed', failure: { ...decided, retry: false } };
+  if (decided) {
+    const { code, reason } = decided;
+    // What the kubelet says of an image or a container that it cannot make is all that there is to show.
+    const words = code === 'pull_failed' || code === 'unhealthy' ? { output: [reason] } : {};
+    return { state: 'failed', failure: { code, reason, ...words, retry: false } };
+  }
   const { phase, reason, message } = pod.status ?? {};
   if (phase === 'Succeeded') {
     const push = statuses(pod).get('push')?.state?.terminated;
@@ -174,6 +179,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
     'The environment was built, but the registry refused its image. The hub’s owner can check the registry’s login with `liveleaf doctor`.',
   registry_down: 'The environment was built, but the registry did not answer. Try again later.',
   unhealthy:
+    'The cluster cannot start the build’s containers; its own words are below. The hub’s owner can see more with `liveleaf doctor`.',
+  'unhealthy/canary':
     'The cluster lets builds reach what its network policy forbids, so nothing was built. The hub’s owner can see why with `liveleaf doctor`.',
   pull_failed:
     'The cluster’s nodes cannot pull the image that builds run in. The hub’s owner can see why with `liveleaf doctor`.',

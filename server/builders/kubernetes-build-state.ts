@@ -21,6 +21,18 @@ export interface GenerationView {
 
 const time = (value: Date | string | undefined): number => (value === undefined ? 0 : new Date(value).getTime());
 
+/** When a node took a pod; undefined while none has. */
+export const scheduledAt = (pod: V1Pod): number | undefined => {
+  const condition = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
+  return condition?.status === 'True' ? time(condition.lastTransitionTime) : undefined;
+};
+
+/** Whether any of a pod's containers has begun. */
+export const hasRun = ({ status }: V1Pod): boolean =>
+  [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].some(
+    ({ state }) => state?.running !== undefined || state?.terminated !== undefined,
+  );
+
 /** When a pod ended or was taken away, in milliseconds since 1970; when it was made, where neither is known. */
 export const endedAt = (pod: V1Pod): number => {
   const { initContainerStatuses = [], containerStatuses = [], conditions = [] } = pod.status ?? {};

@@ -5,7 +5,7 @@ import type { BuildImages } from './kubernetes-build-images.ts';
 import { failureError } from './kubernetes-build-outcome.ts';
 import { planOf } from './kubernetes-build-pod.ts';
 import type { BuildPods } from './kubernetes-build-pods.ts';
-import { newestGeneration, viewGeneration, type GenerationView } from './kubernetes-build-state.ts';
+import { hasRun, newestGeneration, viewGeneration, type GenerationView } from './kubernetes-build-state.ts';
 
 export interface BuildStatusParts {
   readonly pods: BuildPods;
@@ -43,7 +43,7 @@ export const createBuildStatuses = ({ pods, images, now, readLog }: BuildStatusP
     if (outcome.state !== 'failed') throw new Error(`a build is ${outcome.state}, and its failure is asked for`);
     const { failure } = outcome;
     const tail: string[] = [];
-    if (failure.output === undefined)
+    if (failure.output === undefined && hasRun(latest.pod))
       for await (const { message } of readLog(latest.record.key, generation)) {
         tail.push(message);
         if (tail.length > TAIL_LINES) tail.shift();

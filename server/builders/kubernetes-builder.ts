@@ -4,26 +4,32 @@ import type { EnvironmentPlan } from '../environments/plan.ts';
 import { HubError } from '../errors.ts';
 import type { KubernetesApi } from '../kubernetes/kubernetes-api.ts';
 import { KubernetesError } from '../kubernetes/kubernetes-error.ts';
+import { createPodWatch, type PodWatch } from '../kubernetes/pod-watch.ts';
+import type { Log } from '../log.ts';
 import type { Registry } from '../registry/registry.ts';
 import { DEFAULT_BUILD_LIMITS } from './build-result.ts';
 import type { Builder, BuildLogLine } from './builder.ts';
 import { inCluster } from './kubernetes-build-errors.ts';
-import { buildPodName, generationAfter, isBuildOf, type BuildIdentity } from './kubernetes-build-identity.ts';
+import {
+  BUILD_SELECTOR,
+  buildPodName,
+  generationAfter,
+  isBuildOf,
+  LABELS,
+  type BuildIdentity,
+} from './kubernetes-build-identity.ts';
 import { createBuildImages } from './kubernetes-build-images.ts';
 import { keepBuilds } from './kubernetes-build-keeper.ts';
 import { followBuild, SharedReading, type BuildLogParts } from './kubernetes-build-log.ts';
 import { buildPod, planOf, sourceOf, type BuildPodSettings, type BuildRequest } from './kubernetes-build-pod.ts';
-import { createBuildPods, type SeenPods } from './kubernetes-build-pods.ts';
-import { newestGeneration, viewGeneration, type GenerationView } from './kubernetes-build-state.ts';
+import { createBuildPods } from './kubernetes-build-pods.ts';
+import { hasRun, newestGeneration, viewGeneration, type GenerationView } from './kubernetes-build-state.ts';
+import { createImageUse, type EvictedImages, type ImageEvictionLimits } from './kubernetes-image-eviction.ts';
 import { createBuildStatuses } from './kubernetes-build-status.ts';
 
 export interface KubernetesBuilderOptions {
   readonly api: KubernetesApi;
-  /** A watch over the pods that `BUILD_SELECTOR` selects in the namespace of builds. */
-  readonly watch: SeenPods;
   readonly registry: Registry;
-  /** Follows one container's log. */
-  readonly follow: BuildLogParts['follow'];
   /** What repositories' names begin with, `liveleaf/`. */
   readonly prefix: string;
   /** `deadlineMs` defaults to 1 hour. */
@@ -33,8 +39,18 @@ export interface KubernetesBuilderOptions {
   readonly silenceMs?: number;
   /** How long an ended build's pod is kept; default 6 hours. */
   readonly keepEndedMs?: number;
-  /** Told of what only the owner should see. */
-  readonly onError: (error: unknown) => void;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+}
+
+/** The builder of a cluster, with what only a cluster has. */
+export interface KubernetesBuilder extends Builder {
+  /** The build pods as this hub sees them, whose age is part of its readiness. */
+  readonly watch: PodWatch;
+  /** Removes environments' images that are old or for which there is no room, the longest unused first; never a key that is in use. */
+  evict(options: {
+    readonly inUse: ReadonlySet<string>;
+    readonly limits?: Partial<ImageEvictionLimits>;
+  }): Promise<EvictedImages>;
 }
 
 const KEEP_ENDED_MS = 6 * 3_600_000;
@@ -46,19 +62,21 @@ const isPassing = (error: unknown): boolean =>
   error instanceof HubError && (error.code === 'registry_down' || error.code === 'capacity');
 
 /** Builds environments in pods of a cluster and keeps them as images in a registry; any number of hubs may share both. */
-export const createKubernetesBuilder = async (options: KubernetesBuilderOptions): Promise<Builder> => {
-  const { api, registry, clock, prefix, onError } = options;
+export const createKubernetesBuilder = async (options: KubernetesBuilderOptions): Promise<KubernetesBuilder> => {
+  const { api, registry, clock, prefix, log } = options;
   const settings: BuildPodSettings = { deadlineMs: DEFAULT_BUILD_LIMITS.deadlineMs, ...options.pod };
   const { namespace } = settings;
   const images = createBuildImages({ registry, url: settings.registry, prefix, clock });
+  const watch = createPodWatch({ api, namespace, labelSelector: BUILD_SELECTOR, clock, log });
+  const use = createImageUse({ registry, origin: new URL(settings.registry).origin, prefix, clock });
   const pods = createBuildPods({
     api,
     namespace,
-    watch: options.watch,
+    watch,
     isOurs: ({ key, target }) => target === images.target(key),
     clock,
   });
-  const logParts: BuildLogParts = { pods, now: clock.now, follow: options.follow };
+  const logParts: BuildLogParts = { api, namespace, pods, watch, clock };
   const logs = new Map<string, SharedReading<BuildLogLine>>();
   const starting = new Map<string, Promise<string>>();
 
@@ -85,9 +103,14 @@ export const createKubernetesBuilder = async (options: KubernetesBuilderOptions)
     }
     return reading.read(signal);
   };
-  const readWhole = (key: string, generation: string) => readLog(key, generation, new AbortController().signal);
 
-  const statuses = createBuildStatuses({ pods, images, now: clock.now, readLog: readWhole });
+  const closing = new AbortController();
+  const statuses = createBuildStatuses({
+    pods,
+    images,
+    now: clock.now,
+    readLog: (key, generation) => readLog(key, generation, closing.signal),
+  });
 
   /** Makes a build's pod, or finds that another hub has. Throws HubError where the name is a stranger's. */
   const ensurePod = async (request: BuildRequest): Promise<'made' | 'met'> => {
@@ -148,13 +171,15 @@ export const createKubernetesBuilder = async (options: KubernetesBuilderOptions)
     });
   };
 
-  const archive = async (view: GenerationView): Promise<void> => {
+  const archive = async (view: GenerationView, signal: AbortSignal): Promise<void> => {
     const { generation, latest, outcome } = view;
     const { key } = latest.record;
     // Another hub may have been faster.
     if ((await images.known(key, true)).archives.includes(generation)) return;
     const lines: BuildLogLine[] = [];
-    for await (const line of readWhole(key, generation)) lines.push(line);
+    if (hasRun(latest.pod)) for await (const line of readLog(key, generation, signal)) lines.push(line);
+    // A reading that was broken off is no log.
+    signal.throwIfAborted();
     await images.writeArchive(key, generation, {
       lines,
       ...(outcome.state === 'failed' ? { error: await statuses.errorOf(view) } : {}),
@@ -170,7 +195,7 @@ export const createKubernetesBuilder = async (options: KubernetesBuilderOptions)
     keepEndedMs: options.keepEndedMs ?? KEEP_ENDED_MS,
     retry,
     archive,
-    onError,
+    onError: (err) => log.error({ err }, 'a build met an unexpected error'),
   });
 
   return {
@@ -214,8 +239,20 @@ export const createKubernetesBuilder = async (options: KubernetesBuilderOptions)
         if (build.record.generation === view.generation) await inCluster(() => pods.remove(build));
     },
 
-    touch: async () => undefined,
+    touch: (key) => use.touch(key),
 
-    close: () => keeper.stop(),
+    evict: async ({ inUse, limits }) => {
+      const { items } = await inCluster(() => api.listPods(namespace, BUILD_SELECTOR));
+      const building = items.map(({ metadata }) => metadata?.labels?.[LABELS.key] ?? '');
+      return use.evict(new Set([...inUse, ...building]), limits);
+    },
+
+    watch,
+
+    close: async () => {
+      closing.abort();
+      await keeper.stop();
+      await watch.close();
+    },
   };
 };

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
+import {
+  createKubernetesBuilder,
+  type KubernetesBuilder,
+  type KubernetesBuilderOptions,
+} from '../../../server/builders/kubernetes-builder.ts';
+import type { Clock } from '../../../server/clock.ts';
+import { environmentKey } from '../../../server/environments/environment-key.ts';
+import type { PythonPlan } from '../../../server/environments/plan.ts';
 import { HubError } from '../../../server/errors.ts';
+import { createFakeKubernetesApi, type FakeKubernetesApi } from '../../helpers/fake-kubernetes-api.ts';
+import { createSteeredClock } from '../../helpers/steered-clock.ts';
 import type { ImageManifest, ImageName, Registry } from '../../../server/registry/registry.ts';
 
 interface Stored {
@@ -98,4 +108,161 @@ export const createMemoryRegistry = (): MemoryRegistry => {
     },
   };
   return registry;
+};
+
+const NAMESPACE = 'builds';
+export const REGISTRY_URL = 'https://registry.example.org';
+const PREFIX = 'liveleaf/';
+const BASE = `registry.example.org/liveleaf/session@sha256:${'0'.repeat(64)}`;
+
+export const PLAN: PythonPlan = {
+  kind: 'python',
+  python: '3.11.2',
+  install: {
+    from: 'requirements',
+    lines: [
+      { text: 'numpy', file: 'requirements.txt', line: 1 },
+      { text: 'nmupy', file: 'requirements.txt', line: 2 },
+    ],
+    options: [],
+  },
+  tools: { uv: '0', format: 1 },
+  platform: 'test',
+  base: 'sha256:0',
+};
+
+type Container = 'canary' | 'fetch' | 'install' | 'push';
+
+/** What a node's agent does to pods, step by step. */
+export class FakeKubelet {
+  readonly #api: FakeKubernetesApi;
+  readonly #clock: Clock;
+  readonly #registry: MemoryRegistry;
+  readonly #lines = new Map<string, string[]>();
+
+  constructor(api: FakeKubernetesApi, clock: Clock, registry: MemoryRegistry) {
+    this.#api = api;
+    this.#clock = clock;
+    this.#registry = registry;
+  }
+
+  #status(name: string, container: Container, state: object): void {
+    this.#api.change(NAMESPACE, name, (pod) => {
+      const status = (pod.status ??= {});
+      status.phase = 'Running';
+      if (!status.conditions?.some(({ type }) => type === 'PodScheduled'))
+        status.conditions = [{ type: 'PodScheduled', status: 'True', lastTransitionTime: new Date(this.#clock.now()) }];
+      const list = container === 'push' ? 'containerStatuses' : 'initContainerStatuses';
+      const others = (status[list] ?? []).filter((each) => each.name !== container);
+      status[list] = [...others, { name: container, state } as never];
+    });
+  }
+
+  start(name: string, container: Container): void {
+    this.#status(name, container, { running: { startedAt: new Date(this.#clock.now()) } });
+    this.#api.write(NAMESPACE, name, container, []);
+  }
+
+  wait(name: string, container: Container, reason: string, message = ''): void {
+    this.#status(name, container, { waiting: { reason, message } });
+  }
+
+  /** Writes lines as the log's wrapper does. */
+  say(name: string, container: Container, ...lines: string[]): void {
+    const id = `${name}/${container}`;
+    const before = this.#lines.get(id) ?? [];
+    this.#lines.set(id, [...before, ...lines]);
+    this.#api.write(
+      NAMESPACE,
+      name,
+      container,
+      lines.map((line, at) => `${before.length + at + 1} ${line}`),
+    );
+  }
+
+  /** Ends a container; `marked` tells whether its log has its end marker. */
+  end(name: string, container: Container, exitCode: number, result: object = {}, marked = true): void {
+    if (marked) {
+      const lines = this.#lines.get(`${name}/${container}`) ?? [];
+      const text = lines.map((line, at) => `${at + 1} ${line}\n`).join('');
+      const digest = createHash('sha256').update(text).digest('hex');
+      this.#api.write(NAMESPACE, name, container, [`END ${lines.length} ${digest}`]);
+    }
+    this.#api.closeLog(NAMESPACE, name, container);
+    const message = JSON.stringify(result);
+    const finishedAt = new Date(this.#clock.now());
+    this.#status(name, container, {
+      terminated: { exitCode, message, finishedAt, reason: exitCode === 0 ? 'Completed' : 'Error' },
+    });
+  }
+
+  phase(name: string, phase: 'Succeeded' | 'Failed', more: object = {}): void {
+    this.#api.change(NAMESPACE, name, (pod) => {
+      pod.status = { ...pod.status, ...more, phase };
+    });
+  }
+
+  /** Runs a container from beginning to end. */
+  run(name: string, container: Container, lines: readonly string[], exitCode = 0, result: object = {}): void {
+    this.start(name, container);
+    this.say(name, container, ...lines);
+    this.end(name, container, exitCode, result);
+    if (exitCode !== 0) this.phase(name, 'Failed');
+  }
+
+  /** Runs a build to its good end, from its install on. */
+  build(name: string): void {
+    const pod = this.#api.pods(NAMESPACE).get(name);
+    const record = JSON.parse(pod?.metadata?.annotations?.['liveleaf/record'] ?? '{}') as {
+      key: string;
+      generation: string;
+    };
+    this.run(name, 'canary', []);
+    this.run(name, 'install', ['installing', 'installed']);
+    this.start(name, 'push');
+    this.say(name, 'push', 'pushing');
+    const digest = this.#registry.push(`${PREFIX}env-${record.key}`, record.generation);
+    this.end(name, 'push', 0, { ok: true, digest });
+    this.phase(name, 'Succeeded');
+  }
+}
+
+/** A cluster and a registry in memory, and builders on them as of several hubs. */
+export const openKubernetesBench = (change: Partial<KubernetesBuilderOptions> = {}) => {
+  const clock = createSteeredClock();
+  const api = createFakeKubernetesApi(clock);
+  const registry = createMemoryRegistry();
+  const kubelet = new FakeKubelet(api, clock, registry);
+  const errors: unknown[] = [];
+  const builders: KubernetesBuilder[] = [];
+  const note = (fields: unknown) => errors.push(fields);
+  const open = async (more: Partial<KubernetesBuilderOptions> = {}): Promise<KubernetesBuilder> => {
+    const builder = await createKubernetesBuilder({
+      api,
+      registry,
+      prefix: PREFIX,
+      clock,
+      log: { info: () => undefined, warn: () => undefined, error: note } as never,
+      pod: { namespace: NAMESPACE, baseImage: BASE, registry: REGISTRY_URL, requests: {}, limits: {} },
+      ...change,
+      ...more,
+    });
+    await builder.watch.whenFresh(AbortSignal.timeout(5_000));
+    builders.push(builder);
+    return builder;
+  };
+  return {
+    clock,
+    api,
+    registry,
+    kubelet,
+    errors,
+    key: environmentKey(PLAN),
+    open,
+    /** Names of the build pods that there are. */
+    pods: () => [...api.pods(NAMESPACE).keys()],
+    close: async () => {
+      await Promise.all(builders.map((builder) => builder.close()));
+    },
+  };
 };
