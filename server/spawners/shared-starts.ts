@@ -70,6 +70,7 @@ export const createSharedStarts = (options: SharedStartsOptions) => {
 
   return {
     isBusy: (): boolean => running.size > 0,
+    isRunning: (name: string): boolean => running.has(name),
     /** Ends a start that runs; it rejects with `cancelled`. */
     abort: (name: string): void => running.get(name)?.stop.abort(),
     abortAll: (): void => {
