@@ -1,17 +1,10 @@
 // `node images/build.mjs`: builds the images with the container engine that is at hand, and pushes them where told.
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureBuilt, ensureDependencies, fail, requireNode, root, say } from '../scripts/prepare.mjs';
+import { ENGINES, findEngine, runEngine } from './engine.mjs';
 import { withNetworkSecrets } from './network-secrets.mjs';
-
-/** In order of preference. `http`: what allows registries without TLS; Docker's daemon is told in its own configuration. */
-const ENGINES = {
-  docker: { answers: ['info'], build: ['build'], http: [], env: { DOCKER_BUILDKIT: '1' } },
-  podman: { answers: ['info'], build: ['build', '--layers'], http: ['--tls-verify=false'], env: {} },
-  buildah: { answers: ['info'], build: ['build', '--layers'], http: ['--tls-verify=false'], env: {} },
-};
 
 /** `prepare` makes what the Dockerfile copies. */
 const IMAGES = {
@@ -35,7 +28,7 @@ ${Object.entries(IMAGES)
   .join('\n')}
 
   --base <image>=<reference>   what to build on; default: what images/<image>/Dockerfile names
-  --build-arg <name>=<value>   another build argument of the Dockerfiles, such as PYTHON=3.11.2
+  --build-arg <name>=<value>   another build argument of the Dockerfiles
   --tag <tag>                  default ${version}
   --push <registry>            push to a registry, such as registry.example.org/team
   --allow-http                 registries may be reached without TLS
@@ -77,14 +70,16 @@ const readArguments = () => {
   }
 };
 
-const findEngine = (wanted) => {
-  const names = wanted === undefined ? Object.keys(ENGINES) : [oneOf(ENGINES, wanted, 'engine')];
-  const found = names.find((name) => spawnSync(name, ENGINES[name].answers, { stdio: 'ignore' }).status === 0);
-  if (found !== undefined) return { name: found, ...ENGINES[found] };
-  return fail(
-    wanted === undefined
-      ? `No container engine answers here; install one of ${names.join(', ')} and start it.`
-      : `${wanted} does not answer here; \`${wanted} info\` says why.`,
+const chooseEngine = (wanted) => {
+  if (wanted !== undefined) oneOf(ENGINES, wanted, 'engine');
+  const names = Object.keys(ENGINES).join(', ');
+  return (
+    findEngine(wanted) ??
+    fail(
+      wanted === undefined
+        ? `No container engine answers here; install one of ${names} and start it.`
+        : `${wanted} does not answer here; \`${wanted} info\` says why.`,
+    )
   );
 };
 
@@ -99,18 +94,27 @@ for (const image of images) oneOf(IMAGES, image, 'image');
 const bases = new Map(args.base.map((text) => pair(text, 'base')));
 for (const image of bases.keys()) oneOf(IMAGES, image, 'image');
 for (const text of args['build-arg']) pair(text, 'build-arg');
-const engine = findEngine(args.engine);
+const engine = chooseEngine(args.engine);
 const http = args['allow-http'] ? engine.http : [];
 
-/** Runs the engine with its output on stderr. */
-const run = (command, what) => {
-  const { status } = spawnSync(engine.name, command, {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    env: { ...process.env, ...engine.env },
-  });
-  if (status !== 0) fail(`${what} failed with ${engine.name}; the lines above say why.`);
-};
+const build = (image, reference, secrets, buildArguments) =>
+  runEngine(engine, [
+    ...engine.build,
+    ...http,
+    // A package index may be one that only this machine reaches.
+    '--network=host',
+    ...buildArguments.flatMap((argument) => ['--build-arg', argument]),
+    ...secrets.flatMap(({ id, path }) => ['--secret', `id=${id},src=${path}`]),
+    ...args.rest,
+    '--file',
+    join('images', image, 'Dockerfile'),
+    '--tag',
+    reference,
+    '.',
+  ]);
+
+/** What the session's Dockerfile says where its base has another Python than it was told. */
+const OTHER_PYTHON = /build with --build-arg (PYTHON=\d+\.\d+\.\d+\S*)\.\n/;
 
 for (const image of images) {
   IMAGES[image].prepare();
@@ -118,28 +122,19 @@ for (const image of images) {
   const base = bases.get(image);
   const buildArguments = [...args['build-arg'], ...(base === undefined ? [] : [`BASE=${base}`])];
   say(`Building ${reference} with ${engine.name}.`);
-  withNetworkSecrets((secrets) =>
-    run(
-      [
-        ...engine.build,
-        ...http,
-        // A package index may be one that only this machine reaches.
-        '--network=host',
-        ...buildArguments.flatMap((argument) => ['--build-arg', argument]),
-        ...secrets.flatMap(({ id, path }) => ['--secret', `id=${id},src=${path}`]),
-        ...args.rest,
-        '--file',
-        join('images', image, 'Dockerfile'),
-        '--tag',
-        reference,
-        '.',
-      ],
-      `Building ${reference}`,
-    ),
-  );
+  await withNetworkSecrets(async (secrets) => {
+    let built = await build(image, reference, secrets, buildArguments);
+    const [, python] = OTHER_PYTHON.exec(built.tail) ?? [];
+    if (python !== undefined && !buildArguments.some((argument) => argument.startsWith('PYTHON='))) {
+      say(`Once more, with ${python}.`);
+      built = await build(image, reference, secrets, [...buildArguments, python]);
+    }
+    if (!built.ok) fail(`Building ${reference} failed with ${engine.name}; the lines above say why.`);
+  });
   if (args.push !== undefined) {
     say(`Pushing ${reference}.`);
-    run(['push', ...http, reference], `Pushing ${reference}`);
+    const pushed = await runEngine(engine, ['push', ...http, reference]);
+    if (!pushed.ok) fail(`Pushing ${reference} failed with ${engine.name}; the lines above say why.`);
   }
   process.stdout.write(`${reference}\n`);
 }

@@ -33,7 +33,7 @@ const lentVariables = (env) => {
  * Calls `use` with the build secrets `network` (variables, as a shell reads them) and `certificates`, as ids and paths of
  * files that are gone afterwards. Secrets, since an index's address may hold a password, and an image keeps its arguments.
  */
-export const withNetworkSecrets = (use, env = process.env) => {
+export const withNetworkSecrets = async (use, env = process.env) => {
   const folder = mkdtempSync(join(tmpdir(), 'liveleaf-image-'));
   // Where the caller ends the process, too.
   const remove = () => rmSync(folder, { recursive: true, force: true });
@@ -50,7 +50,7 @@ export const withNetworkSecrets = (use, env = process.env) => {
       .filter(([, value]) => value !== '')
       .map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'\n`);
     writeFileSync(network.path, lines.join(''), { mode: 0o600 });
-    return use(bundle === undefined ? [network] : [network, certificates]);
+    return await use(bundle === undefined ? [network] : [network, certificates]);
   } finally {
     process.off('exit', remove);
     remove();
