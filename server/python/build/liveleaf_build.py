@@ -29,12 +29,11 @@ class BuildEnd(Exception):
 
 
 class Build:
-    def __init__(self, folder):
+    def __init__(self, folder, request, log):
         self.folder = folder
-        with open(os.path.join(folder, "request.json")) as file:
-            self.request = json.load(file)
-        self.limits = self.request["limits"]
-        self.log = BuildLog(os.path.join(folder, "log.ndjson"), self.limits["lineBytes"], self.limits["logBytes"])
+        self.request = request
+        self.limits = request["limits"]
+        self.log = log
         self.began = self.heard = time.monotonic()
         self.compiled = False
         self.next_disk_check = self.began + 0.5
@@ -43,6 +42,10 @@ class Build:
 
     # -- bounds ---------------------------------------------------------------------------------
 
+    def used(self):
+        """Bytes that the build has taken on disk so far."""
+        return disk_usage(self.folder) + max(0, disk_usage(self.cache) - self.cache_before)
+
     def check(self, step):
         now = time.monotonic()
         if now - self.began > self.limits["deadlineMs"] / 1000:
@@ -50,7 +53,7 @@ class Build:
         if now - self.heard > self.limits["silenceMs"] / 1000:
             raise BuildEnd("build_timeout", "silence", step)
         if now >= self.next_disk_check:
-            used = disk_usage(self.folder) + max(0, disk_usage(self.cache) - self.cache_before)
+            used = self.used()
             # A tree of many files takes long to measure: never spend more than a tenth of the time on it.
             self.next_disk_check = time.monotonic() + max(0.5, 10 * (time.monotonic() - now))
             if used > self.limits["diskBytes"]:
@@ -234,6 +237,16 @@ class Build:
         os.replace(path + ".new", path)
 
 
+def bound_this_process(limits):
+    """Bounds what this process and its children may write to one file."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    most = limits["diskBytes"]
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
 def main():
     folder = sys.argv[1]
     os.umask(0o077)
@@ -247,13 +260,10 @@ def main():
         if request["isolation"]:
             inner = [sys.executable, "-IB", os.path.abspath(__file__), folder, "inner"]
             os.execvp(request["isolation"][0], request["isolation"] + inner)
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    most = request["limits"]["diskBytes"]
-    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-    build = Build(folder)
+    limits = request["limits"]
+    bound_this_process(limits)
+    log = BuildLog(os.path.join(folder, "log.ndjson"), limits["lineBytes"], limits["logBytes"])
+    build = Build(folder, request, log)
     build.finish(build.execute())
 
 
