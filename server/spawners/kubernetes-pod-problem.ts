@@ -88,7 +88,7 @@ const ended = (pod: V1Pod): PodProblem | undefined => {
 };
 
 const ABSENT =
-  /not ?found|unknown|does not exist|denied|unauthori[sz]ed|forbidden|authentication required|invalid reference|no match for platform/i;
+  /not ?found|(?:manifest|name)[ _]unknown|does not exist|denied|unauthori[sz]ed|forbidden|authentication required|invalid reference|no match for platform/i;
 
 /** Pull failures that another try cannot mend. */
 const HOPELESS = new Set(['InvalidImageName', 'ErrImageNeverPull']);
