@@ -162,8 +162,9 @@ describe('the start of a session in a pod', { timeout: 120_000 }, () => {
 
   it('works where only the home and the temporary folder can be written', async () => {
     const readOnly = 'mount --bind "$FOLDER" "$FOLDER" && mount -o remount,bind,ro / && exec "$@"';
-    const wrapper = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', readOnly, 'sh'];
-    const namespaces = spawnSync('unshare', ['--user', '--map-root-user', '--mount', 'true']).status === 0;
+    const [unshare = '', ...flags] = ['unshare', '--user', '--map-root-user', '--mount'];
+    const wrapper = [unshare, ...flags, 'sh', '-c', readOnly, 'sh'];
+    const namespaces = spawnSync(unshare, [...flags, 'true']).status === 0;
     const session = await start(namespaces ? { wrapper } : {});
     await session.fill({ 'hello.txt': 'hello' });
     const kernelId = await session.kernel();
