@@ -40,9 +40,9 @@ const manifestsOf = (yaml: string): Manifest[] =>
     return object === null ? [] : [object];
   });
 
-/** Every object that the chart makes of values for the release `liveleaf` in the namespace `hub`. Throws what Helm says. */
-export const renderChart = (args: readonly string[]): Manifest[] => {
-  const { status, stdout, stderr } = helm(['template', 'liveleaf', CHART, '--namespace', 'hub', ...args]);
+/** Every object that the chart makes of values for a release in the namespace `hub`. Throws what Helm says. */
+export const renderChart = (args: readonly string[], release = 'liveleaf'): Manifest[] => {
+  const { status, stdout, stderr } = helm(['template', release, CHART, '--namespace', 'hub', ...args]);
   if (status !== 0) throw new Error(stderr);
   return manifestsOf(stdout);
 };
