@@ -22,7 +22,7 @@ interface KubeconfigOptions {
   readonly context?: string | undefined;
   readonly clock?: Clock;
   /** For tests: loads the package that reads kubeconfigs. */
-  readonly load?: () => Promise<{ readonly KubeConfig: new () => KubeConfig }>;
+  readonly load?: Load;
 }
 
 const notConfigured = (message: string, cause?: unknown) =>
@@ -30,11 +30,16 @@ const notConfigured = (message: string, cause?: unknown) =>
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).trim();
 
-const loadPackage = async () => {
+type Load = () => Promise<{ readonly KubeConfig: new () => KubeConfig }>;
+
+const loadPackage = async (load: Load) => {
   try {
-    return await import('@kubernetes/client-node');
+    return await load();
   } catch (error) {
-    throw notConfigured(`Reading a kubeconfig needs a package that is not installed: npm install ${PACKAGE}`, error);
+    throw notConfigured(
+      `Reading a kubeconfig takes a package that cannot be loaded (${messageOf(error)}): npm install ${PACKAGE}`,
+      error,
+    );
   }
 };
 
@@ -53,7 +58,7 @@ const headersOf = (options: RequestOptions): Record<string, string> => {
 /** The access that a kubeconfig describes: certificates, tokens, and logins by command or OpenID, as kubectl takes them. */
 export const createKubeconfigAccess = async (options: KubeconfigOptions): Promise<ClusterAccess> => {
   const { kubeconfig, context, clock = systemClock } = options;
-  const { KubeConfig } = await (options.load ?? loadPackage)();
+  const { KubeConfig } = await loadPackage(options.load ?? (() => import('@kubernetes/client-node')));
   const named = kubeconfig ?? 'the kubeconfig';
 
   const load = (): KubeConfig => {

@@ -7,7 +7,12 @@ import { createLineSplitter } from './line-splitter.ts';
 import type { CoreV1Event, DeleteOptions, KubernetesApi, V1Lease, V1Pod, V1Secret } from './kubernetes-api.ts';
 import { KubernetesError } from './kubernetes-error.ts';
 import { decodeObject, encodeObject } from './kubernetes-objects.ts';
-import { createKubernetesTransport, type KubernetesRequest, type TransportTimeouts } from './kubernetes-transport.ts';
+import {
+  createKubernetesTransport,
+  TRANSPORT_TIMEOUTS,
+  type KubernetesRequest,
+  type TransportTimeouts,
+} from './kubernetes-transport.ts';
 import { readWatchLine } from './watch-line.ts';
 
 export interface KubernetesClientOptions {
@@ -44,8 +49,6 @@ const MAX_WATCH_LINE_BYTES = 4 * 2 ** 20;
 const MAX_LOG_LINE_BYTES = 64 * 2 ** 10;
 
 const WATCH_HEADERS_TIMEOUT_MS = 10_000;
-/** The server ends a watch when its time is over; one that does not is dead. */
-const WATCH_GRACE_MS = 5_000;
 
 /** API groups of the resources outside the core group that are asked about. */
 const GROUPS: Readonly<Record<string, string>> = {
@@ -80,7 +83,8 @@ const eventTime = ({ lastTimestamp, eventTime, metadata }: CoreV1Event): number 
 
 /** Connects to a cluster's API. Rejects with KubernetesError `NotConfigured` where none is named; asks nothing of it yet. */
 export const createKubernetesClient = async (options: KubernetesClientOptions = {}): Promise<KubernetesClient> => {
-  const { clock = systemClock, log, timeouts = {} } = options;
+  const { clock = systemClock, log } = options;
+  const timeouts = { ...TRANSPORT_TIMEOUTS, ...options.timeouts };
   const access = options.access ?? (await findAccess(options));
   const transport = createKubernetesTransport({ access, clock, log, timeouts });
 
@@ -89,7 +93,12 @@ export const createKubernetesClient = async (options: KubernetesClientOptions = 
   const create = async <T>(path: string, object: T, query = {}): Promise<T> =>
     call<T>({ method: 'POST', path, query, body: encodeObject(object) });
 
-  const remove = async (path: string, { uid, resourceVersion, graceSeconds = 0 }: DeleteOptions = {}) => {
+  const remove = async (
+    resource: 'pods' | 'secrets',
+    namespace: string,
+    name: string,
+    { uid, resourceVersion, graceSeconds = 0 }: DeleteOptions = {},
+  ) => {
     const body = {
       apiVersion: 'v1',
       kind: 'DeleteOptions',
@@ -97,7 +106,7 @@ export const createKubernetesClient = async (options: KubernetesClientOptions = 
       preconditions: { uid, resourceVersion },
     };
     try {
-      await call({ method: 'DELETE', path, body: encodeObject(body) });
+      await call({ method: 'DELETE', path: pathTo(resource, namespace, name), body: encodeObject(body) });
       return true;
     } catch (error) {
       if (KubernetesError.is(error, 404)) return false;
@@ -129,7 +138,7 @@ export const createKubernetesClient = async (options: KubernetesClientOptions = 
         body: encodeObject(patch),
         contentType: `application/${Array.isArray(patch) ? 'json-patch' : 'merge-patch'}+json`,
       }),
-    deletePod: async (namespace, name, options) => remove(pathTo('pods', namespace, name), options),
+    deletePod: async (namespace, name, options) => remove('pods', namespace, name, options),
 
     async *podLog(namespace, name, { container, follow, sinceTime, tailLines, timestamps = false }, signal) {
       const path = `${pathTo('pods', namespace, name)}/log`;
@@ -165,7 +174,8 @@ export const createKubernetesClient = async (options: KubernetesClientOptions = 
       const query = { watch: true, allowWatchBookmarks: true, labelSelector, resourceVersion, timeoutSeconds };
       const bounds = {
         headersTimeoutMs: WATCH_HEADERS_TIMEOUT_MS,
-        silenceTimeoutMs: timeoutSeconds * 1_000 + WATCH_GRACE_MS,
+        // The server ends a watch when its time is over; one that does not is dead.
+        silenceTimeoutMs: timeoutSeconds * 1_000 + timeouts.watchGraceMs,
       };
       const splitter = createLineSplitter(MAX_WATCH_LINE_BYTES);
       for await (const chunk of transport.stream({ method: 'GET', path, query }, bounds, signal))
@@ -174,7 +184,7 @@ export const createKubernetesClient = async (options: KubernetesClientOptions = 
     },
 
     createSecret: async (namespace, secret) => create<V1Secret>(pathTo('secrets', namespace), secret),
-    deleteSecret: async (namespace, name, options) => remove(pathTo('secrets', namespace, name), options),
+    deleteSecret: async (namespace, name, options) => remove('secrets', namespace, name, options),
     getLease: async (namespace, name) => call<V1Lease>({ method: 'GET', path: pathTo('leases', namespace, name) }),
     createLease: async (namespace, lease) => create<V1Lease>(pathTo('leases', namespace), lease),
     replaceLease: async (namespace, lease) =>

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import type { ClusterAccess, Credentials, TlsSettings } from './cluster-access.ts';
 import { KubernetesError } from './kubernetes-error.ts';
 import { retryAfterMs, statusError, transportError, type Refusal } from './transport-errors.ts';
+import { untilAborted } from './until-aborted.ts';
 
 export interface KubernetesRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -23,9 +24,16 @@ export interface TransportTimeouts {
   readonly callTimeoutMs: number;
   /** The same, over all that is tried again because the server asked for it; default 30 s. */
   readonly totalTimeoutMs: number;
+  /** How long beyond its own time a watch may say nothing; default 5 s. */
+  readonly watchGraceMs: number;
 }
 
-const TIMEOUTS: TransportTimeouts = { connectTimeoutMs: 5_000, callTimeoutMs: 15_000, totalTimeoutMs: 30_000 };
+export const TRANSPORT_TIMEOUTS: TransportTimeouts = {
+  connectTimeoutMs: 5_000,
+  callTimeoutMs: 15_000,
+  totalTimeoutMs: 30_000,
+  watchGraceMs: 5_000,
+};
 
 /** Enough for a page of the largest pods; more is no answer to anything that the hub asks. */
 const MAX_ANSWER_BYTES = 64 * 2 ** 20;
@@ -48,7 +56,7 @@ export interface TransportParts {
   readonly access: ClusterAccess;
   readonly clock: Clock;
   readonly log?: Pick<Log, 'debug'> | undefined;
-  readonly timeouts?: Partial<TransportTimeouts>;
+  readonly timeouts: TransportTimeouts;
   /** A number from 0 to below 1. */
   readonly random?: () => number;
 }
@@ -79,15 +87,6 @@ const pathOf = ({ path, query = {} }: KubernetesRequest): string => {
   return given.size === 0 ? path : `${path}?${given}`;
 };
 
-/** A login command may hang, and no signal reaches it. */
-const untilAborted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason as Error);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-
 const readBody = async (body: AsyncIterable<Buffer>, maxBytes: number): Promise<string> => {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -101,8 +100,7 @@ const readBody = async (body: AsyncIterable<Buffer>, maxBytes: number): Promise<
 };
 
 export const createKubernetesTransport = (parts: TransportParts): KubernetesTransport => {
-  const { access, clock, log, random = Math.random } = parts;
-  const timeouts = { ...TIMEOUTS, ...parts.timeouts };
+  const { access, clock, log, timeouts, random = Math.random } = parts;
   const { origin, pathname } = new URL(access.server);
   const prefix = pathname.replace(/\/+$/, '');
   let dispatchers: Dispatchers | undefined;
@@ -131,6 +129,7 @@ export const createKubernetesTransport = (parts: TransportParts): KubernetesTran
     options: StreamOptions,
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> => {
+    // A login command may hang, and no signal reaches it.
     const credentials = await untilAborted(access.credentials(renew), signal);
     return dispatchersFor(credentials)[kind].request({
       origin,
