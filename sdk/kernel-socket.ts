@@ -124,8 +124,8 @@ export const createKernelSockets = (options: KernelSocketOptions): KernelSockets
         };
         const onAbort = () => settle(false);
         this.#closed.signal.addEventListener('abort', onAbort);
-        real.onerror = () => undefined;
-        real.onclose = () => settle(false);
+        // Node 22 tells of a refused connection by an error alone, without a close.
+        real.onerror = real.onclose = () => settle(false);
         real.onopen = (event) => {
           settle(true);
           this.#use(real, event);
