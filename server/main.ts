@@ -13,13 +13,13 @@ import { introduction } from './config/introduction.ts';
 import { CONFIG_KEYS, loadConfig } from './config/load-config.ts';
 import { unknownName } from './config/schema-keys.ts';
 import { startHousekeeping } from './launches/housekeeping.ts';
+import { createBackend } from './backend.ts';
 import { createLog } from './log.ts';
-import { createLocalParts } from './parts.ts';
 import { createActivity } from './proxy/activity.ts';
 import { createOriginPolicy } from './proxy/origins.ts';
 import { createSessionServer } from './proxy/session-server.ts';
 import { settleMemory } from './processes/settle-memory.ts';
-import { ensurePythonSide, MissingPrerequisite, requireGit } from './python-side.ts';
+import { MissingPrerequisite, requireGit } from './python-side.ts';
 import { createCuller } from './sessions/culler.ts';
 import { jupyterKernelStates } from './sessions/kernel-states.ts';
 import { launchTokens } from './sessions/launch-tokens.ts';
@@ -101,28 +101,12 @@ const startHub = async (given: Config, demo: string | undefined): Promise<void> 
   // Before anything is started: what an earlier hub left running may belong to the one that has the port.
   for (const port of [addresses.port, addresses.sessionPort])
     if (!(await isFree(port, config.host))) throw portTaken(port, config);
-  if (process.getuid?.() === 0) say('You are root; so is the code of every session. Use an ordinary user if you can.');
   await prepareState(config.stateDir);
-  const state = stateFolder(config.stateDir);
   const { folder: root, version } = await packageRoot();
-  const python = join(import.meta.dirname, 'python');
   await requireGit(env);
-  const side = await ensurePythonSide({
-    folder: state.python,
-    requirements: join(python, 'requirements.txt'),
-    say,
-    env,
-  });
   const log = createLog(config.log.level, process.stderr);
   const origins = [...addresses.ownOrigins, ...config.origins];
-  const parts = await createLocalParts({
-    config,
-    ...side,
-    scripts: join(python, 'session'),
-    log,
-    env,
-    uid: process.getuid?.() ?? 0,
-  });
+  const parts = await createBackend(config, { log, say, env, uid: process.getuid?.() ?? 0, hubUrl: addresses.hub });
   const { spawner, builder, content, keys } = parts;
   await content.checkGit();
   const tokens = sessionTokens(keys, systemClock);

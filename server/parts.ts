@@ -1,12 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { probeBuildIsolation } from './builders/build-process.ts';
-import {
-  carriedVariables,
-  indexesForPlan,
-  indexFromVariables,
-  type IndexOptions,
-} from './builders/build-environment.ts';
+import { carriedVariables, indexesForPlan } from './builders/build-environment.ts';
 import { createLocalBuilder, type LocalBuilder } from './builders/local-builder.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config/config.ts';
@@ -17,7 +12,7 @@ import type { Log } from './log.ts';
 import { loadKeyRing, type KeyRing } from './sessions/key-ring.ts';
 import { newSessionName } from './sessions/session-name.ts';
 import { upstreamToken } from './sessions/session-tokens.ts';
-import { createSources, type Sources } from './sources.ts';
+import { createSources, indexOptions, type Sources } from './sources.ts';
 import { createLocalSpawner, type LocalSpawner } from './spawners/local-spawner.ts';
 import { socketFolder, stateFolder } from './state/state-folder.ts';
 
@@ -62,17 +57,6 @@ const rememberedInterpreters = (
     );
     // A first look that failed is not worth keeping.
     return before.catch(() => (found = look()));
-  };
-};
-
-const indexOptions = ({ environments }: Config, env: LocalPartsOptions['env']): IndexOptions => {
-  const { defaultIndex, extraIndexes, findLinks, insecureHosts } = environments;
-  return {
-    ...indexFromVariables(env),
-    ...(defaultIndex === undefined ? {} : { defaultIndex }),
-    ...(extraIndexes.length > 0 ? { extraIndexes } : {}),
-    ...(findLinks.length > 0 ? { findLinks } : {}),
-    ...(insecureHosts.length > 0 ? { insecureHosts } : {}),
   };
 };
 

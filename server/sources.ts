@@ -1,3 +1,4 @@
+import { indexFromVariables, type IndexOptions } from './builders/build-environment.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config/config.ts';
 import { createContentStore, type KeptContentStore } from './content/content-store.ts';
@@ -40,4 +41,19 @@ export const createSources = async (
   );
   const providers = [...withCheckouts(all, checkouts).values()].filter(({ id }) => enabled.includes(id));
   return { providers, content };
+};
+
+/** The owner's package indexes: what the configuration names, else what the machine's variables do. */
+export const indexOptions = (
+  { environments }: Config,
+  env: Readonly<Record<string, string | undefined>>,
+): IndexOptions => {
+  const { defaultIndex, extraIndexes, findLinks, insecureHosts } = environments;
+  return {
+    ...indexFromVariables(env),
+    ...(defaultIndex === undefined ? {} : { defaultIndex }),
+    ...(extraIndexes.length > 0 ? { extraIndexes } : {}),
+    ...(findLinks.length > 0 ? { findLinks } : {}),
+    ...(insecureHosts.length > 0 ? { insecureHosts } : {}),
+  };
 };

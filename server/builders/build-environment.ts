@@ -59,6 +59,14 @@ export const indexesForPlan = (index: IndexOptions): string[] =>
       ].map((address) => address.replace(/^((?:links:|[\w-]+=)?https?:\/\/)[^/@]*@/, '$1'))
     : [];
 
+/** The indexes as uv reads them. */
+export const indexVariables = (index: IndexOptions): Record<string, string> => ({
+  ...(index.defaultIndex ? { UV_DEFAULT_INDEX: index.defaultIndex } : {}),
+  ...(index.extraIndexes?.length ? { UV_INDEX: index.extraIndexes.join(' ') } : {}),
+  ...(index.findLinks?.length ? { UV_FIND_LINKS: index.findLinks.join(',') } : {}),
+  ...(index.insecureHosts?.length ? { UV_INSECURE_HOST: index.insecureHosts.join(' ') } : {}),
+});
+
 export interface BuildEnvironmentOptions {
   readonly folder: string;
   readonly cache: string;
@@ -91,8 +99,5 @@ export const buildEnvironment = ({
   UV_PYTHON_DOWNLOADS: 'never',
   UV_PROJECT_ENVIRONMENT: join(folder, 'env'),
   UV_KEYRING_PROVIDER: 'disabled',
-  ...(index.defaultIndex ? { UV_DEFAULT_INDEX: index.defaultIndex } : {}),
-  ...(index.extraIndexes?.length ? { UV_INDEX: index.extraIndexes.join(' ') } : {}),
-  ...(index.findLinks?.length ? { UV_FIND_LINKS: index.findLinks.join(',') } : {}),
-  ...(index.insecureHosts?.length ? { UV_INSECURE_HOST: index.insecureHosts.join(' ') } : {}),
+  ...indexVariables(index),
 });

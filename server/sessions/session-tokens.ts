@@ -51,3 +51,11 @@ export const sessionTokens = (ring: KeyRing, clock: Pick<Clock, 'now'>): Session
  */
 export const upstreamToken = (ring: KeyRing, session: string): string =>
   ring.hmac('upstream-token', [session]).toString('base64url');
+
+/** The same for servers that may outlive a change of keys: whoever starts one notes the id of the key, and finds the token by it. */
+export const upstreamTokens = (ring: KeyRing) => ({
+  keyId: ring.newestId,
+  /** Undefined when there is no such key any more. */
+  of: (session: string, keyId: string): string | undefined =>
+    ring.hmac('upstream-token', [session], keyId)?.toString('base64url'),
+});
