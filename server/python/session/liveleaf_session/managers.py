@@ -25,7 +25,8 @@ class PrestartedProvisioner(LocalProvisioner):
     _taken = None
 
     async def pre_launch(self, **kwargs):
-        await asyncio.to_thread(network_gate.wait)
+        if not network_gate.is_open():
+            await asyncio.to_thread(network_gate.wait)
         self._taken = prestart.take()
         if self._taken is not None:
             self.parent.load_connection_info(self._taken[1])

@@ -12,7 +12,7 @@ CONNECT_TIMEOUT_S = 0.5
 GIVE_UP_S = 30
 
 _open = threading.Event()
-wait = _open.wait
+is_open, wait = _open.is_set, _open.wait
 
 
 def connects(canary):
