@@ -13,6 +13,8 @@ import {
 import { helm, CHART, renderChart, VALUES, valuesFile } from '../charts/render-chart.ts';
 import { clusterImage, TEST_REGISTRY } from '../helpers/cluster-images.ts';
 import { startProbes, type Probes } from '../helpers/cluster-probes.ts';
+import { registryImage } from '../helpers/registry-image.ts';
+import { until } from '../server/spawners/session-world.ts';
 
 const kubeconfig = new KubeConfig();
 kubeconfig.loadFromDefault();
@@ -25,14 +27,20 @@ const SANDBOXES = [sessions, builds];
 const PRIORITY_CLASS = `${namespace}-liveleaf-sessions`;
 
 /** What every release of this test sets; there is no hub to run yet where it has no replicas. */
-const ARGS = [
-  ...['--namespace', namespace, '--set', `config.kubernetes.sessionNamespace=${sessions}`],
-  ...['--set', `config.kubernetes.buildNamespace=${builds}`],
-];
+const ARGS = ['--namespace', namespace].concat(
+  ['--set', `config.kubernetes.sessionNamespace=${sessions}`],
+  ['--set', `config.kubernetes.buildNamespace=${builds}`],
+);
 const install = (verb: 'install' | 'upgrade', ...more: string[]): void => {
   const set = (name: string, value: string) => ['--set', `${name}=${value}`];
   const { status, stderr } = helm([
-    ...[verb, 'liveleaf', CHART, ...ARGS, '--wait', '--timeout', '120s'],
+    verb,
+    'liveleaf',
+    CHART,
+    ...ARGS,
+    '--wait',
+    '--timeout',
+    '120s',
     ...set('image', `${TEST_REGISTRY}/liveleaf-hub:none`),
     ...set('replicas', '0'),
     ...set('config.registry.url', `http://${TEST_REGISTRY}`),
@@ -123,11 +131,10 @@ describe('the chart on a cluster', { timeout: 600_000 }, () => {
   it('lets the hub do what it needs, and nothing else anywhere', async () => {
     const authorization = kubeconfig.makeApiClient(AuthorizationV1Api);
     const verbs = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'];
-    const core = ['pods', 'pods/log', 'pods/exec', 'pods/attach', 'pods/portforward', 'pods/ephemeralcontainers'];
+    const pods = ['pods', 'pods/log', 'pods/exec', 'pods/attach', 'pods/portforward', 'pods/ephemeralcontainers'];
+    const others = ['secrets', 'configmaps', 'events', 'services', 'serviceaccounts/token', 'nodes', 'namespaces'];
     const resources: readonly (readonly [string, string])[] = [
-      ...[...core, 'secrets', 'configmaps', 'events', 'services', 'serviceaccounts/token', 'nodes', 'namespaces'].map(
-        (resource) => ['', resource] as const,
-      ),
+      ...pods.concat(others).map((resource) => ['', resource] as const),
       ['coordination.k8s.io', 'leases'],
       ['rbac.authorization.k8s.io', 'roles'],
       ['networking.k8s.io', 'networkpolicies'],
@@ -203,6 +210,32 @@ describe('the chart on a cluster', { timeout: 600_000 }, () => {
       assert.equal(await from('from-hub', hubLabels), true);
       assert.equal(await from('from-neighbour', {}), false);
     });
+  });
+
+  it('runs a registry that takes its own login alone', async () => {
+    const nodePort = 31_000 + Math.floor(Math.random() * 1_000);
+    const address = `${new URL(`http://${TEST_REGISTRY}`).hostname}:${nodePort}`;
+    const values = { enabled: 'true', image: await registryImage(), nodePort: String(nodePort) };
+    const args = Object.entries(values).flatMap(([name, value]) => ['--set', `inClusterRegistry.${name}=${value}`]);
+    install('upgrade', '--set', `config.registry.url=http://${address}`, ...args);
+    const { auths } = JSON.parse(decoded(await secret('liveleaf-push', builds), 'config.json')) as {
+      auths: Record<string, { auth: string }>;
+    };
+    const status = async (method: string, path: string, auth?: string): Promise<number> => {
+      const headers: Record<string, string> = auth === undefined ? {} : { authorization: `Basic ${auth}` };
+      return (await fetch(`http://${address}${path}`, { method, headers })).status;
+    };
+    const auth = auths[address]?.auth;
+    // A node's port opens a moment after its pod is ready.
+    await until(() => status('GET', '/v2/').then(Boolean, () => false), 20_000);
+    assert.equal(await status('GET', '/v2/'), 401);
+    assert.equal(await status('GET', '/v2/', Buffer.from('liveleaf:wrong').toString('base64')), 401);
+    assert.equal(await status('GET', '/v2/', auth), 200);
+    assert.equal(await status('POST', '/v2/liveleaf/test/blobs/uploads/', auth), 202);
+    // The same login after the next upgrade, though its text is made at random.
+    install('upgrade', '--set', `config.registry.url=http://${address}`, ...args);
+    assert.equal(await status('GET', '/v2/', auth), 200);
+    install('upgrade');
   });
 
   it('leaves nothing behind', async () => {
