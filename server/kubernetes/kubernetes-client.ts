@@ -48,8 +48,6 @@ const MAX_EVENTS = 100;
 const MAX_WATCH_LINE_BYTES = 4 * 2 ** 20;
 const MAX_LOG_LINE_BYTES = 64 * 2 ** 10;
 
-const WATCH_HEADERS_TIMEOUT_MS = 10_000;
-
 /** API groups of the resources outside the core group that are asked about. */
 const GROUPS: Readonly<Record<string, string>> = {
   leases: 'coordination.k8s.io',
@@ -120,6 +118,7 @@ export const createKubernetesClient = async (options: KubernetesClientOptions = 
     do {
       const query = { labelSelector, limit: PAGE_OBJECTS, continue: page.continue };
       const list = await call<{ items: V1Pod[]; metadata: Metadata }>({ method: 'GET', path, query });
+      if (!Array.isArray(list?.items)) throw new KubernetesError(0, 'Garbled', `A list of ${path} has no items.`);
       for (const item of list.items) items.push(item);
       page = list.metadata;
     } while (page.continue);
@@ -173,7 +172,7 @@ export const createKubernetesClient = async (options: KubernetesClientOptions = 
       const path = pathTo('pods', namespace);
       const query = { watch: true, allowWatchBookmarks: true, labelSelector, resourceVersion, timeoutSeconds };
       const bounds = {
-        headersTimeoutMs: WATCH_HEADERS_TIMEOUT_MS,
+        headersTimeoutMs: timeouts.callTimeoutMs,
         // The server ends a watch when its time is over; one that does not is dead.
         silenceTimeoutMs: timeoutSeconds * 1_000 + timeouts.watchGraceMs,
       };
