@@ -69,6 +69,10 @@ export interface FakeRegistry {
   putManifest(repository: string, tag: string, manifest: object): string;
   /** Digests of all blobs of a repository. */
   blobs(repository: string): string[];
+  /** Throws where there is none. */
+  blob(repository: string, digest: string): Buffer;
+  /** A manifest as it was put there; throws where there is none. */
+  manifest(repository: string, digest: string): object;
   /** Takes a blob away under its manifest's feet. */
   dropBlob(repository: string, digest: string): void;
   close(): Promise<void>;
@@ -270,6 +274,16 @@ export const startFakeRegistry = async (options: FakeRegistryOptions = {}): Prom
       return digestOf(body);
     },
     blobs: (repository) => [...(repositories.get(repository)?.blobs.keys() ?? [])],
+    blob: (repository, digest) => {
+      const found = repositories.get(repository)?.blobs.get(digest);
+      if (!found) throw new Error(`there is no blob ${digest} in ${repository}`);
+      return found;
+    },
+    manifest: (repository, digest) => {
+      const found = repositories.get(repository)?.manifests.get(digest);
+      if (!found) throw new Error(`there is no manifest ${digest} in ${repository}`);
+      return JSON.parse(found.body.toString()) as object;
+    },
     dropBlob: (repository, digest) => void repositories.get(repository)?.blobs.delete(digest),
     close: async () => {
       for (const socket of sockets) socket.destroy();

@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from layer_tree import CannotPack  # noqa: E402
 from pack_layer import Layer  # noqa: E402
-from registry_session import PushFailed, Session  # noqa: E402
+from registry_session import PushFailed, Session, pieces  # noqa: E402
 from result_file import write_result  # noqa: E402
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -36,7 +36,6 @@ ACCEPT = ", ".join([
 OCI_TYPES = {"application/vnd.docker.image.rootfs.diff.tar.gzip": "application/vnd.oci.image.layer.v1.tar+gzip"}
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CODES = {"denied": "push_failed", "refused": "push_failed", "unreadable": "push_failed", "full": "disk_full", "unreachable": "registry_down", "too_large": "disk_full"}
-READ_BYTES = 1 << 20
 # A registry that has forgotten an upload is sent it again.
 UPLOAD_LOST = (404, 416)
 
@@ -143,7 +142,7 @@ class Push:
             if begun.status == 201:
                 return
             with self.session.download("/v2/%s/blobs/%s" % (self.base, digest), doing) as response:
-                self.finish(self.session.location(begun), digest, doing, iter(lambda: response.read(READ_BYTES), b""), blob["size"])
+                self.finish(self.session.location(begun), digest, doing, pieces(response), blob["size"])
 
         self.session.repeat(doing, attempt)
 
@@ -235,7 +234,7 @@ def run(folder):
         reason, message = failed.reason, str(failed)
     except CannotPack as refused:
         reason, message = refused.reason, str(refused)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # Everything must end in a result: the hub cannot see this process's mistakes.
         reason, message = "refused", "The push could not be done: %s: %s." % (type(error).__name__, error)
     say(message)
     return {"ok": False, "code": CODES[reason], "reason": reason, "message": message}

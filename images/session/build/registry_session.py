@@ -18,6 +18,7 @@ REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
 TIMEOUT_SECONDS = 60
 MOST_WAIT_SECONDS = 30
+READ_BYTES = 1 << 20
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 FULL = re.compile(rb'no space left|"Err":\s*(?:28|122)\b|quota exceeded', re.I)
 
@@ -120,9 +121,11 @@ class Session:
 
     @staticmethod
     def read(response):
-        body = response.read(MOST_ANSWER_BYTES + 1)
-        if len(body) > MOST_ANSWER_BYTES:
-            raise PushFailed("refused", "The registry sent more than %d bytes where less was due." % MOST_ANSWER_BYTES)
+        body = b""
+        for piece in pieces(response):
+            body += piece
+            if len(body) > MOST_ANSWER_BYTES:
+                raise PushFailed("refused", "The registry sent more than %d bytes where less was due." % MOST_ANSWER_BYTES)
         return Answer(response.status, response.headers, body)
 
     def ask_anyone(self, method, url, headers, body):
@@ -228,6 +231,17 @@ class Unauthorized(Exception):
     def __init__(self, challenges):
         super().__init__("not logged in")
         self.challenges = challenges
+
+
+def pieces(response):
+    """An answer's body, piece by piece, to its end: one that is cut off fails."""
+    while True:
+        piece = response.read(READ_BYTES)
+        if not piece:
+            if response.length:
+                raise http.client.IncompleteRead(b"", response.length)
+            return
+        yield piece
 
 
 def retry_after(answer):
