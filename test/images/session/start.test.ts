@@ -12,6 +12,7 @@ import { WebSocket } from 'ws';
 import { sessionPath } from '../../../sdk/contract/index.ts';
 import { pythonSide } from '../../helpers/python-side.ts';
 import { askSession, SCRIPTS } from '../../server/spawners/session-world.ts';
+import { DELAYED_ACKNOWLEDGEMENT_MS, fastestRun } from './fastest-run.ts';
 import { startPodSession, type PodSession } from './pod-session.ts';
 import { writeWheel } from './write-wheel.ts';
 
@@ -112,13 +113,9 @@ describe('a session started as in a pod', { timeout: 120_000 }, () => {
   });
 
   it('answers without waiting for the delayed acknowledgements of TCP', async () => {
-    const times: number[] = [];
-    for (let count = 0; count < 12; count += 1) {
-      const startedAt = performance.now();
-      await session.run(kernelId, 'print(1)');
-      times.push(performance.now() - startedAt);
-    }
-    assert.ok(Math.min(...times) < 38, `fastest of ${times.map(Math.round).join(', ')} ms`);
+    // On a busy machine some runs take longer than that wait of 40 ms; with it, none takes less.
+    const fastest = await fastestRun(() => session.run(kernelId, 'print(1)'));
+    assert.ok(fastest < DELAYED_ACKNOWLEDGEMENT_MS, `${fastest} ms`);
   });
 
   it('gives the kernel the launch’s variables and the image’s, and nothing of the hub’s or the cluster’s', async () => {
