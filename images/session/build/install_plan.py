@@ -36,6 +36,7 @@ LIMITS = {
     "diskBytes": 8 * 1024**3,
     "keepFreeBytes": 256 * 1024**2,
 }
+NOTES = "uv_cache.json"
 MAX_PLAN_BYTES = 64 * 1024**2
 FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin")
 
@@ -67,6 +68,26 @@ class PodBuild(Build):
 
     def used(self):
         return disk_usage(self.folder)
+
+    def step(self, step):
+        if step["kind"] == "forget-times":
+            self.forget_times()
+        else:
+            super().step(step)
+
+    def forget_times(self):
+        """Removes uv's notes of when files were changed that a package was built from: the same code is the same image."""
+        for at, folders, files in os.walk(os.path.join(self.folder, "env", "lib")):
+            if NOTES not in files or not at.endswith(".dist-info"):
+                continue
+            os.unlink(os.path.join(at, NOTES))
+            record = os.path.join(at, "RECORD")
+            with open(record, encoding="utf-8", newline="") as file:
+                lines = [line for line in file if not line.startswith("%s/%s," % (os.path.basename(at), NOTES))]
+            # A file of its own, for this one may be the cache's too.
+            with open(record + ".new", "w", encoding="utf-8", newline="") as file:
+                file.writelines(lines)
+            os.replace(record + ".new", record)
 
     def run(self, name, argv, cwd=None, save=None):
         self.first_line = self.log.number + 1

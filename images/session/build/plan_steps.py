@@ -1,7 +1,8 @@
 """The steps that make a plan's environment, as data for `liveleaf_build.py`.
 
 They are those of the hub's own machine (`server/builders/build-steps.ts`, and a test holds the two together), but for
-what makes a lasting cache: a build pod's dies with it, so everything is compiled where it is installed.
+what makes a lasting cache: a build pod's dies with it, so everything is compiled where it is installed; and for what
+would make two images of one plan differ.
 """
 
 import os
@@ -84,6 +85,7 @@ def recipe(plan, folder, source, uv, interpreter):
 
     steps += [
         freeze("requirements.lock"),
+        {"kind": "forget-times"},
         {"kind": "compile-rest", "python": python},
         run("check", [python, "-I", "-c", "import ipykernel.kernelapp"], say="Checking that the kernel starts"),
         {"kind": "remove", "path": "project"},

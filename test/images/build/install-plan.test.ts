@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
@@ -68,6 +68,12 @@ const openPod = async (t: TestContext, packages: readonly TestPackage[] = []) =>
 
 const python = (srv: string, code: string) => run(join(srv, 'env', 'bin', 'python'), ['-I', '-c', code]);
 
+/** The digest of the environment as a layer. */
+const layerOf = async (srv: string): Promise<string> => {
+  const { stderr } = await scripts.run('pack_layer.py', [join(srv, 'env'), 'srv/env', 'gzip']);
+  return (JSON.parse(stderr.trim().split('\n').at(-1) ?? '') as { diffId: string }).diffId;
+};
+
 describe('The installer in a build pod', { concurrency: 2 }, () => {
   it('makes an environment that runs, beside its cache and on the same volume', async (t) => {
     const { srv, install } = await openPod(t, [{ name: 'alpha', version: '1.0' }]);
@@ -98,16 +104,12 @@ with open(importlib.util.cache_from_source(alpha.__file__), "rb") as file:
       { name: 'alpha', version: '1.0', requires: ['beta'] },
       { name: 'beta', version: '2.0' },
     ]);
-    const digest = async () => {
-      const { stderr } = await scripts.run('pack_layer.py', [join(srv, 'env'), 'srv/env', 'gzip']);
-      return (JSON.parse(stderr.trim().split('\n').at(-1) ?? '') as { diffId: string }).diffId;
-    };
     await install(planOf(requirements('alpha', 'beta')));
-    const first = await digest();
+    const first = await layerOf(srv);
     await rm(srv, { recursive: true });
     await mkdir(srv);
     await install(planOf(requirements('beta', 'alpha', 'beta')));
-    assert.equal(await digest(), first);
+    assert.equal(await layerOf(srv), first);
   });
 
   it('takes a lock file as it is', async (t) => {
@@ -159,11 +161,16 @@ requires-dist = [{ name = "alpha" }]
       join(source, 'pyproject.toml'),
       '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n[project]\nname = "own"\nversion = "1"\n',
     );
-    const { result, lines } = await install(
-      planOf(requirements('./'), { ownCode: { commit: 'c'.repeat(40), subfolder: '' } }),
-    );
+    const plan = planOf(requirements('./'), { ownCode: { commit: 'c'.repeat(40), subfolder: '' } });
+    const { result, lines } = await install(plan);
     assert.ok(result.ok, lines.join('\n'));
     assert.equal((await python(srv, 'import own; print(own.answer)')).stdout.trim(), '42');
+    const first = await layerOf(srv);
+    await rm(srv, { recursive: true });
+    await mkdir(srv);
+    await utimes(join(source, 'pyproject.toml'), new Date(0), new Date(0));
+    await install(plan);
+    assert.equal(await layerOf(srv), first, 'fetched at another time, the same code is the same image');
   });
 
   it('fails as the hub’s own machine does: the same code, file, line and package', async (t) => {

@@ -71,8 +71,10 @@ describe('The steps of a build in a pod', () => {
 print(json.dumps([recipe(plan, "/srv", "/srv/source", "/opt/uv", "/usr/bin/python3.11") for plan in given]))`,
       plans,
     );
-    for (const [at, [files, steps]] of (made as [unknown, unknown][]).entries())
+    for (const [at, [files, all]] of (made as [unknown, { kind: string }[]][]).entries()) {
+      const steps = all.filter(({ kind }) => kind !== 'forget-times');
       assert.deepEqual({ files, steps }, withoutCache(plans[at]!), JSON.stringify(plans[at]));
+    }
   });
 
   it('run with the variables of the hub’s own machine, and with none of the pod’s besides', async () => {
