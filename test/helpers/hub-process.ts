@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -53,6 +53,8 @@ export interface HubOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** The folder of another Python side; default the shared one. */
   readonly python?: string;
+  /** The keys of another hub, to be a replica of it; default keys of its own. */
+  readonly keysFile?: string;
 }
 
 /** Runs the built hub (dist/) as a process of its own, with its own state and the shared Python side. */
@@ -62,6 +64,7 @@ export const startHubProcess = async (options: HubOptions = {}): Promise<HubProc
   const stateDir = join(folder, 'state');
   await mkdir(stateDir, { mode: 0o700 });
   await symlink(options.python ?? dirname(dirname(python)), join(stateDir, 'python'));
+  if (options.keysFile !== undefined) await copyFile(options.keysFile, join(stateDir, 'keys.json'));
   const port = await freePorts();
   const configFile = join(folder, 'liveleaf.yaml');
   await writeFile(configFile, stringify({ port, stateDir, ...options.config }));
