@@ -86,6 +86,8 @@ const COMPOSITION = [
   'server/index.ts',
   'server/parts.ts',
   'server/kubernetes-parts.ts',
+  'server/backend.ts',
+  'server/sources.ts',
 ];
 const COMMON = /^server\/[a-z-]+\.ts$/;
 
