@@ -73,6 +73,7 @@ export const CHART_VALUES = {
   image: text('The image of the hub, by tag or digest. **Required.**'),
   imagePullSecret: text('A Secret of the release’s namespace with which nodes pull that image.'),
   replicas: count('Replicas of the hub.'),
+  demo: flag('Serve the demo’s pages at `/`, and let the environments that they name run.'),
   keysSecret: text(
     'A Secret of the release’s namespace with a key ring in `keys.json`. Empty: one is made, and kept by upgrades.',
   ),
@@ -200,7 +201,7 @@ export const CHART_VALUES = {
   test: section(
     {
       launch: text(
-        'What `helm test` launches, such as `gh/owner/name/HEAD`; empty: the first of `config.allow` without a star.',
+        'What `helm test` launches, such as `gh/owner/name/HEAD`; empty: the first of `config.allow` without a star, or of the demo.',
       ),
       timeoutSeconds: count('How long that may take, a first build included.', 1),
     },

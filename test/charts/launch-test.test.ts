@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { startWorld, type E2eWorld } from '../helpers/e2e-world.ts';
 
-const SCRIPT = join(import.meta.dirname, '..', '..', 'charts', 'liveleaf', 'files', 'launch-test.mjs');
+const root = join(import.meta.dirname, '..', '..');
+const SCRIPT = join(root, 'charts', 'liveleaf', 'files', 'launch-test.mjs');
 
 describe('the script that `helm test` runs', () => {
   let world: E2eWorld;
@@ -18,9 +19,14 @@ describe('the script that `helm test` runs', () => {
 
   const run = async (launch: string): Promise<{ status: number; said: string }> => {
     const { hub } = world;
-    // Node has the global WebSocket without being asked from 22 on.
-    const child = spawn(process.execPath, ['--experimental-websocket', '--no-warnings', SCRIPT], {
-      env: { HUB: hub.address, SESSIONS: hub.sessionAddress, PUBLIC_URL: 'http://hub.example.org/', LAUNCH: launch },
+    const child = spawn(process.execPath, [SCRIPT], {
+      env: {
+        HUB: hub.address,
+        SESSIONS: hub.sessionAddress,
+        PUBLIC_URL: 'http://hub.example.org/',
+        LAUNCH: launch,
+        PACKAGE: join(root, 'package.json'),
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let said = '';

@@ -1,16 +1,29 @@
 // What `helm test` runs: launches a repository through the hub's API as a page does, and runs 1+1 in its kernel.
-// Talks to the Services, and says that it came by the public addresses, since the hub answers to no other.
 import { randomUUID } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { connect } from 'node:net';
 
-const { HUB, SESSIONS, PUBLIC_URL, LAUNCH } = process.env;
-const host = new URL(PUBLIC_URL).host;
+const { HUB, SESSIONS, PUBLIC_URL, LAUNCH, PACKAGE } = process.env;
+const { Agent, fetch, WebSocket } = createRequire(PACKAGE)('undici');
 
 const fail = (sentence) => {
   throw new Error(sentence);
 };
 
+/** Where a connection leads, by its URL or by what the agent says of it. */
+const endOf = ({ hostname, port, protocol }) => `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
+
+/** The hub answers to its public addresses only, which may lead nowhere yet; so their connections go to the Services. */
+const dispatcher = new Agent({
+  connect: (end, callback) => {
+    const service = new URL(endOf(end) === endOf(new URL(PUBLIC_URL)) ? HUB : SESSIONS);
+    const socket = connect({ host: service.hostname, port: Number(service.port) });
+    socket.once('connect', () => callback(null, socket)).once('error', callback);
+  },
+});
+
 const ask = async (path, init = {}) => {
-  const response = await fetch(new URL(path, HUB), { ...init, headers: { host, ...init.headers } });
+  const response = await fetch(new URL(path, PUBLIC_URL), { ...init, dispatcher });
   if (!response.ok)
     fail(`${init.method ?? 'GET'} ${path} was answered with ${response.status}: ${await response.text()}`);
   return response;
@@ -54,9 +67,8 @@ const readyOf = async (launch) => {
 /** Runs code in the kernel; resolves with the text of its result. */
 const resultOf = ({ url, token, kernel }, code) =>
   new Promise((resolve, reject) => {
-    const { host: sessionHost, pathname } = new URL(url);
-    const address = new URL(`${pathname}api/kernels/${kernel.id}/channels`, SESSIONS.replace(/^http/, 'ws'));
-    const socket = new WebSocket(address, { headers: { host: sessionHost, authorization: `Bearer ${token}` } });
+    const address = new URL(`api/kernels/${kernel.id}/channels`, url.replace(/^http/, 'ws'));
+    const socket = new WebSocket(address, { dispatcher, headers: { authorization: `Bearer ${token}` } });
     const session = randomUUID();
     const header = { msg_id: randomUUID(), msg_type: 'execute_request', session, username: '', version: '5.3' };
     const content = { code, silent: false, store_history: false, user_expressions: {}, allow_stdin: false };

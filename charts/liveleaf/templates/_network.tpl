@@ -1,7 +1,7 @@
-{{/* What is not the public Internet: this network, private, shared, loopback, link-local with metadata, special purposes,
-documentation, multicast, reserved, and Azure's own service. The hub's own fetches draw the same line. */}}
+{{/* Addresses that are somebody's inside: this network, private, shared, loopback, link-local with metadata, protocols,
+benchmarks, multicast, reserved, and Azure's own service. */}}
 {{- define "liveleaf.private" -}}
-0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.31.196.0/24 192.52.193.0/24 192.88.99.0/24 192.168.0.0/16 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4 168.63.129.16/32
+0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.168.0.0/16 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4 168.63.129.16/32
 {{- end -}}
 
 {{/* The same within 2000::/3, all of IPv6 that is public: special purposes, documentation, and what wraps IPv4. */}}
