@@ -5,11 +5,11 @@ const QUOTA_RETRY_MS = 15_000;
 const AWAY_RETRY_MS = 5_000;
 
 /** Whether the cluster refused a pod because its namespace holds as many as it may. */
-export const isQuotaRefusal = (error: unknown): boolean =>
+const isQuotaRefusal = (error: unknown): boolean =>
   KubernetesError.is(error, 403) && error.message.includes('exceeded quota');
 
 /** What the cluster answered to a build as the error that a person sees; anything that is no KubernetesError is returned as it is. */
-export const clusterError = (error: unknown): unknown => {
+const clusterError = (error: unknown): unknown => {
   if (!KubernetesError.is(error)) return error;
   const { status, message } = error;
   if (isQuotaRefusal(error))

@@ -1,14 +1,11 @@
 import { createHash } from 'node:crypto';
-import { base32, canonicalJson } from '../environments/environment-key.ts';
+import { base32 } from '../environments/environment-key.ts';
 import type { V1Pod } from '../kubernetes/kubernetes-api.ts';
 
-/** What one build pod is for. Two hubs that want the same give their pods the same name, and the first to make it builds. */
+/** What a build pod is for. All hubs give it the same name, so that the first to make it builds, and no key has two. */
 export interface BuildIdentity {
   readonly key: string;
-  readonly generation: string;
-  /** 1, or 2 where the first pod was lost through no fault of the repository. */
-  readonly attempt: number;
-  /** The image that the build pushes, `<registry host>/<repository>`. */
+  /** The repository that the build pushes to, `<registry host>/<repository>`. */
   readonly target: string;
 }
 
@@ -18,6 +15,9 @@ export type LogFloor = 'building' | 'pushing';
 /** What a build pod's annotation holds. */
 export interface BuildRecord extends BuildIdentity {
   readonly kind: 'build';
+  readonly generation: string;
+  /** 1, or 2 where the first pod was lost through no fault of the repository. */
+  readonly attempt: number;
   readonly floor: LogFloor;
 }
 
@@ -40,11 +40,9 @@ export const BUILD_SELECTOR = `${LABELS.managedBy}=liveleaf,${LABELS.component}=
 
 const NAME_CHARACTERS = 40;
 
-/** The name of a build's pod: 200 bits of the digest of what it is for. */
-export const buildPodName = ({ key, generation, attempt }: BuildIdentity): string => {
-  const digest = createHash('sha256').update(`${key}/${generation}/${attempt}`).digest();
-  return `build-${base32(digest).slice(0, NAME_CHARACTERS)}`;
-};
+/** The name of a key's pod: 200 bits of a digest. */
+export const buildPodName = (key: string): string =>
+  `build-${base32(createHash('sha256').update(key).digest()).slice(0, NAME_CHARACTERS)}`;
 
 const parsed = <T>(text: string | undefined): T | undefined => {
   if (text === undefined) return undefined;
@@ -59,22 +57,13 @@ const parsed = <T>(text: string | undefined): T | undefined => {
 /** What a pod says that it is for; undefined where it is no build of a hub, or has another's name. */
 export const recordOf = (pod: V1Pod): BuildRecord | undefined => {
   const record = parsed<BuildRecord>(pod.metadata?.annotations?.[ANNOTATIONS.record]);
-  if (record?.kind !== 'build' || pod.metadata?.name !== buildPodName(record)) return undefined;
+  if (record?.kind !== 'build' || pod.metadata?.name !== buildPodName(String(record.key))) return undefined;
   return pod.metadata.labels?.[LABELS.key] === record.key ? record : undefined;
 };
 
 /** Why the hub ended this build; undefined where it did not. */
 export const endOf = (pod: V1Pod): BuildEnd | undefined =>
   parsed<BuildEnd>(pod.metadata?.annotations?.[ANNOTATIONS.end]);
-
-const identityOf = ({ key, generation, attempt, target }: BuildIdentity): string =>
-  canonicalJson({ key, generation, attempt, target });
-
-/** Whether a pod is the very build that is meant, by all that stands in its name and more. */
-export const isBuildOf = (pod: V1Pod, identity: BuildIdentity): boolean => {
-  const record = recordOf(pod);
-  return record !== undefined && identityOf(record) === identityOf(identity);
-};
 
 const GENERATION_DIGITS = 6;
 

@@ -7,6 +7,7 @@ import { ARCHIVE_TYPE, decodeArchive, encodeArchive, type ArchivedBuild } from '
 
 const GENERATION = /^\d{6,}$/;
 const ARCHIVE = /^(\d{6,})\.log$/;
+const INTERRUPTED = /^(\d{6,})\.(\d)\.log$/;
 
 /** A name is believed for so long: an image that is there stays, one that is missing may come at any moment. */
 const FRESH_MS = { present: 30_000, absent: 1_000 } as const;
@@ -21,6 +22,8 @@ export interface KnownGenerations {
   readonly image?: string;
   /** Generations of which the log is kept, oldest first. */
   readonly archives: readonly string[];
+  /** The newest generation of which an attempt was given up for another. */
+  readonly interrupted?: string;
   /** The newest of all. */
   readonly newest?: string;
 }
@@ -35,8 +38,11 @@ export interface BuildImages {
   environment(key: string, generation: string, fresh?: boolean): Promise<BuiltEnvironment | undefined>;
   /** How a generation failed, as its archive tells it; undefined where there is none, or it did not fail. */
   failure(key: string, generation: string): Promise<HubError | undefined>;
-  readArchive(key: string, generation: string): Promise<ArchivedBuild | undefined>;
-  writeArchive(key: string, generation: string, build: ArchivedBuild): Promise<void>;
+  /** What is kept of a build, or of an attempt that another followed. */
+  readArchive(key: string, generation: string, attempt?: number): Promise<ArchivedBuild | undefined>;
+  writeArchive(key: string, generation: string, build: ArchivedBuild, attempt?: number): Promise<void>;
+  /** Removes what is kept of an attempt. */
+  removeAttempt(key: string, generation: string, attempt: number): Promise<void>;
 }
 
 export interface BuildImagesOptions {
@@ -87,9 +93,11 @@ const newest = (generations: readonly string[]): string | undefined => [...gener
 const knownOf = (tags: readonly string[]): KnownGenerations => {
   const image = newest(tags.filter((tag) => GENERATION.test(tag)));
   const archives = tags.flatMap((tag) => ARCHIVE.exec(tag)?.[1] ?? []).sort();
-  const all = newest([image, archives.at(-1)].filter((each) => each !== undefined));
+  const interrupted = newest(tags.flatMap((tag) => INTERRUPTED.exec(tag)?.[1] ?? []));
+  const all = newest([image, archives.at(-1), interrupted].filter((each) => each !== undefined));
   return {
     archives,
+    ...(interrupted === undefined ? {} : { interrupted }),
     ...(image === undefined ? {} : { image }),
     ...(all === undefined ? {} : { newest: all }),
   };
@@ -109,8 +117,10 @@ export const createBuildImages = ({ registry, url, prefix, clock }: BuildImagesO
     found ? FRESH_MS.present : FRESH_MS.absent,
   );
   const failures = new Answers<HubError | undefined>(clock, () => FRESH_MS.present);
-  const read = async (key: string, generation: string) => {
-    const content = await registry.readArtifact(nameOf(key), `${generation}.log`);
+  const tagOf = (generation: string, attempt?: number) =>
+    attempt === undefined ? `${generation}.log` : `${generation}.${attempt}.log`;
+  const read = async (key: string, generation: string, attempt?: number) => {
+    const content = await registry.readArtifact(nameOf(key), tagOf(generation, attempt));
     return content && decodeArchive(content);
   };
 
@@ -144,10 +154,15 @@ export const createBuildImages = ({ registry, url, prefix, clock }: BuildImagesO
     failure: (key, generation) =>
       failures.get(`${key}/${generation}`, async () => (await read(key, generation))?.error),
     readArchive: read,
-    writeArchive: async (key, generation, build) => {
+    writeArchive: async (key, generation, build, attempt) => {
       const content = await encodeArchive(build);
-      await registry.writeArtifact(nameOf(key), `${generation}.log`, { type: ARCHIVE_TYPE, content });
+      await registry.writeArtifact(nameOf(key), tagOf(generation, attempt), { type: ARCHIVE_TYPE, content });
       failures.forget(`${key}/${generation}`);
+      tags.forget(key);
+    },
+    removeAttempt: async (key, generation, attempt) => {
+      const manifest = await registry.manifest(nameOf(key), tagOf(generation, attempt));
+      if (manifest) await registry.delete(nameOf(key), manifest.digest);
       tags.forget(key);
     },
   };

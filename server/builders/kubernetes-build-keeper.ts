@@ -2,8 +2,8 @@ import type { Clock } from '../clock.ts';
 import type { KubernetesApi, V1Pod } from '../kubernetes/kubernetes-api.ts';
 import { KubernetesError } from '../kubernetes/kubernetes-error.ts';
 import { ANNOTATIONS, endOf, type BuildEnd } from './kubernetes-build-identity.ts';
-import type { BuildPods, SeenBuild } from './kubernetes-build-pods.ts';
-import { endedAt, scheduledAt, viewGeneration, type GenerationView } from './kubernetes-build-state.ts';
+import type { BuildPods } from './kubernetes-build-pods.ts';
+import { endedAt, scheduledAt, viewBuild, type BuildView } from './kubernetes-build-state.ts';
 
 export interface BuildKeeperParts {
   readonly api: KubernetesApi;
@@ -14,9 +14,9 @@ export interface BuildKeeperParts {
   /** How long an ended build's pod is kept. */
   readonly keepEndedMs: number;
   /** Begins a lost build once more. */
-  readonly retry: (view: GenerationView) => Promise<void>;
-  /** Keeps a generation's log and result beside its image; twice is once. */
-  readonly archive: (view: GenerationView, signal: AbortSignal) => Promise<void>;
+  readonly retry: (view: BuildView, signal: AbortSignal) => Promise<void>;
+  /** Keeps a build's log and result beside its image; twice is once. */
+  readonly archive: (view: BuildView, signal: AbortSignal) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -26,6 +26,8 @@ const UNSCHEDULED_MS = 10 * 60_000;
 /** How long a pod may wait for what a node cannot give it: the kubelet tries again meanwhile. */
 const STUCK_MS = 60_000;
 const AFTER_FAILURE_MS = 60_000;
+/** Not found, or not the pod that was meant. */
+const GONE = [404, 409, 422] as const;
 
 /** Reasons of a waiting container that pass by themselves only where the cluster or its owner changes something. */
 const STUCK: Readonly<Record<string, BuildEnd['code']>> = {
@@ -47,7 +49,7 @@ const statusesOf = ({ status }: V1Pod) => [
 ];
 
 /** Why a running build is going nowhere, as far as its pod alone tells; undefined where it may go on. */
-export const hopeless = (pod: V1Pod, now: number): BuildEnd | undefined => {
+const hopeless = (pod: V1Pod, now: number): BuildEnd | undefined => {
   const since = scheduledAt(pod);
   if (since === undefined)
     return now - time(pod.metadata?.creationTimestamp) > UNSCHEDULED_MS
@@ -78,11 +80,15 @@ export const keepBuilds = (parts: BuildKeeperParts): { readonly stop: () => Prom
   const busy = new Map<string, Promise<void>>();
 
   /** Ends a build so that its log stays readable: its own deadline is drawn in. One that no node has yet is only marked. */
-  const end = async ({ pod }: SeenBuild, why: BuildEnd): Promise<void> => {
-    await api.patchPod(namespace, pod.metadata?.name ?? '', {
-      metadata: { annotations: { [ANNOTATIONS.end]: JSON.stringify(why) } },
-      ...(scheduledAt(pod) === undefined ? {} : { spec: { activeDeadlineSeconds: 1 } }),
-    });
+  const end = async ({ metadata, ...pod }: V1Pod, why: BuildEnd): Promise<void> => {
+    const mark = `/metadata/annotations/${ANNOTATIONS.end.replace('/', '~1')}`;
+    await api.patchPod(namespace, metadata?.name ?? '', [
+      { op: 'test', path: '/metadata/uid', value: metadata?.uid },
+      { op: 'add', path: mark, value: JSON.stringify(why) },
+      ...(scheduledAt(pod) === undefined
+        ? []
+        : [{ op: 'add', path: '/spec/activeDeadlineSeconds', value: 1 } as const]),
+    ]);
   };
 
   const isSilent = async (pod: V1Pod): Promise<boolean> => {
@@ -98,58 +104,51 @@ export const keepBuilds = (parts: BuildKeeperParts): { readonly stop: () => Prom
     return true;
   };
 
-  const tendRunning = async ({ latest }: GenerationView): Promise<void> => {
+  const tendRunning = async ({ pod }: BuildView): Promise<void> => {
     const why =
-      hopeless(latest.pod, clock.now()) ??
-      ((await isSilent(latest.pod)) ? ({ code: 'build_timeout', reason: 'silence' } as const) : undefined);
-    if (why && !endOf(latest.pod)) await end(latest, why);
+      hopeless(pod, clock.now()) ??
+      ((await isSilent(pod)) ? ({ code: 'build_timeout', reason: 'silence' } as const) : undefined);
+    if (why) await end(pod, why);
   };
 
-  const tendEnded = async (view: GenerationView, builds: readonly SeenBuild[]): Promise<void> => {
-    const { pod } = view.latest;
+  const tendEnded = async (view: BuildView): Promise<void> => {
+    const { pod } = view;
     const uid = pod.metadata?.uid ?? '';
     if (!archived.has(uid)) {
       await parts.archive(view, stop.signal);
       archived.add(uid);
     }
     const neverRan = scheduledAt(pod) === undefined && endOf(pod) !== undefined;
-    if (!neverRan && clock.now() - endedAt(pod) < keepEndedMs) return;
-    for (const build of builds.filter(({ record }) => record.generation === view.generation)) await pods.remove(build);
+    if (neverRan || clock.now() - endedAt(pod) >= keepEndedMs) await pods.remove(view);
   };
 
-  const tend = async (view: GenerationView, builds: readonly SeenBuild[]): Promise<void> => {
-    if (view.toRetry) await parts.retry(view);
+  const tend = async (view: BuildView): Promise<void> => {
+    if (view.toRetry) await parts.retry(view, stop.signal);
     else if (view.outcome.state === 'running') await tendRunning(view);
-    else await tendEnded(view, builds);
+    else await tendEnded(view);
   };
 
-  /** Tends one generation unless that is under way; after a failure it waits. */
-  const tendOnce = (view: GenerationView, builds: readonly SeenBuild[]): void => {
-    const id = `${view.latest.record.key}/${view.generation}`;
-    if (busy.has(id) || (tryAgainAt.get(id) ?? 0) > clock.now()) return;
-    const tending = tend(view, builds)
+  /** Tends one build unless that is under way; after a failure it waits. */
+  const tendOnce = (view: BuildView): void => {
+    const uid = view.pod.metadata?.uid ?? '';
+    if (busy.has(uid) || (tryAgainAt.get(uid) ?? 0) > clock.now()) return;
+    const tending = tend(view)
       .catch((error: unknown) => {
-        tryAgainAt.set(id, clock.now() + AFTER_FAILURE_MS);
-        // A pod that went meanwhile needs nothing any more.
-        if (!stop.signal.aborted && !KubernetesError.is(error, 404) && !KubernetesError.is(error, 409)) onError(error);
+        tryAgainAt.set(uid, clock.now() + AFTER_FAILURE_MS);
+        // A pod that went meanwhile, or that is another by now, needs nothing any more.
+        if (!stop.signal.aborted && !GONE.some((status) => KubernetesError.is(error, status))) onError(error);
       })
-      .finally(() => busy.delete(id));
-    busy.set(id, tending);
+      .finally(() => busy.delete(uid));
+    busy.set(uid, tending);
   };
 
   const look = (): void => {
     const all = pods.all();
     if (all === undefined) return;
-    const byKey = new Map<string, SeenBuild[]>();
-    for (const build of all) byKey.set(build.record.key, [...(byKey.get(build.record.key) ?? []), build]);
-    for (const builds of byKey.values())
-      for (const generation of new Set(builds.map(({ record }) => record.generation))) {
-        const view = viewGeneration(builds, generation, clock.now());
-        if (view) tendOnce(view, builds);
-      }
+    for (const build of all) tendOnce(viewBuild(build, clock.now()));
     const uids = new Set(all.map(({ pod }) => pod.metadata?.uid));
-    for (const kept of [listenAt, archived]) for (const uid of kept.keys()) if (!uids.has(uid)) kept.delete(uid);
-    for (const [id, at] of tryAgainAt) if (at < clock.now()) tryAgainAt.delete(id);
+    for (const kept of [listenAt, archived, tryAgainAt])
+      for (const uid of kept.keys()) if (!uids.has(uid)) kept.delete(uid);
   };
 
   const run = async (): Promise<void> => {

@@ -34,6 +34,8 @@ interface ContainerResult {
   readonly code?: string;
   readonly reason?: string;
   readonly step?: string | null;
+  /** A sentence for the log's reader. */
+  readonly message?: string;
   readonly output?: readonly string[];
 }
 
@@ -55,6 +57,7 @@ const CODES: Readonly<Record<BuildContainer, { readonly own: readonly ErrorCode[
       'policy',
       'registry_down',
       'unsupported_environment',
+      'internal',
     ],
     other: 'build_failed',
   },
@@ -146,7 +149,7 @@ export const outcomeOf = (pod: V1Pod): PodOutcome => {
   const { name, ended: end } = failed;
   // A node that came back has no memory of how its containers ended.
   if (end.reason === 'ContainerStatusUnknown') return lost(end.reason);
-  const { code: said, reason: why, step, output } = resultOf(end.message);
+  const { code: said, reason: why, step, message: words, output = words ? [words] : undefined } = resultOf(end.message);
   const { own, other } = CODES[name];
   const isOwn = isErrorCode(said) && own.includes(said);
   const killed = end.reason === 'OOMKilled' || (!isOwn && end.exitCode === 137);
@@ -164,6 +167,15 @@ export const outcomeOf = (pod: V1Pod): PodOutcome => {
   };
 };
 
+/** Codes whose sentences are those of builds on one machine, with file, line and package. */
+const TOLD_BY_INSTALLER: ReadonlySet<ErrorCode> = new Set([
+  'build_failed',
+  'build_timeout',
+  'disk_full',
+  'policy',
+  'internal',
+]);
+
 /** Where a failure is not the installer's, what a person reads, by `<code>/<reason>`, `<code>/<container>` or `<code>`. */
 const SENTENCES: Readonly<Record<string, string>> = {
   'build_timeout/deadline':
@@ -172,7 +184,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
     'The build said nothing for so long that it was ended; most likely it hangs. The log shows the last thing that it did.',
   build_oom:
     'The build was killed because it took more memory than this hub allows. Packages with ready-made files (wheels) need less.',
-  'disk_full/push': 'The registry has no room for the environment’s image; its owner has to free some space.',
+  'disk_full/full': 'The registry has no room for the environment’s image; its owner has to free some space.',
   disk_full: 'The environment takes more room on disk than this hub allows for one. Ask for fewer or smaller packages.',
   build_lost: 'The cluster took the build away before it was done. Try again.',
   push_failed:
@@ -182,6 +194,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
     'The cluster cannot start the build’s containers; its own words are below. The hub’s owner can see more with `liveleaf doctor`.',
   'unhealthy/canary':
     'The cluster lets builds reach what its network policy forbids, so nothing was built. The hub’s owner can see why with `liveleaf doctor`.',
+  unsupported_environment:
+    'The image that builds run in has not the Python that this environment was planned for. Launch it again: it is planned anew.',
   pull_failed:
     'The cluster’s nodes cannot pull the image that builds run in. The hub’s owner can see why with `liveleaf doctor`.',
   capacity: 'The cluster has no room for the build at the moment. Try again later.',
@@ -208,7 +222,7 @@ export const failureError = (
 ): HubError => {
   const { code, reason, container, step } = failure;
   const output = failure.output ?? tail;
-  if (container === 'install' && plan !== undefined && code !== 'build_oom')
+  if (container === 'install' && plan !== undefined && TOLD_BY_INSTALLER.has(code))
     return buildError({ ok: false, code, reason, ...(step === undefined ? {} : { step }), output }, plan);
   const sentence =
     SENTENCES[`${code}/${reason}`] ??

@@ -3,6 +3,7 @@ import type { ContentSource } from '../content/content.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { HubError } from '../errors.ts';
 import type { V1Pod } from '../kubernetes/kubernetes-api.ts';
+import type { BuildLimits } from './build-result.ts';
 import {
   ANNOTATIONS,
   buildPodName,
@@ -29,6 +30,8 @@ export interface BuildPodSettings {
   readonly egressConfigMaps?: readonly string[];
   /** A Secret whose `config.json` may push; default none. */
   readonly pushSecret?: string;
+  /** A file with the registry's certificates as the push sees it: of its Secret (`/creds/…`) or of a ConfigMap (`/etc/…`). Default the system's. */
+  readonly pushCertificates?: string;
   readonly imagePullSecret?: string;
   readonly serviceAccount?: string;
   readonly priorityClass?: string;
@@ -37,13 +40,16 @@ export interface BuildPodSettings {
   readonly canary?: string;
   readonly requests: BuildResources;
   readonly limits: BuildResources;
-  readonly deadlineMs: number;
-  /** Variables that name the owner's package indexes; default none. */
+  readonly bounds: BuildLimits;
+  /** Variables that name the owner's package indexes, without logins: a pod's specification is no place for them. Default none. */
   readonly variables?: Readonly<Record<string, string>>;
 }
 
 export interface BuildRequest {
   readonly identity: BuildIdentity;
+  readonly generation: string;
+  /** Default 1. */
+  readonly attempt?: number;
   readonly plan: EnvironmentPlan;
   /** Where the repository's own code comes from; only where the plan runs it. */
   readonly source?: Extract<ContentSource, { kind: 'git' }>;
@@ -60,6 +66,7 @@ const MAX_PLAN_CHARACTERS = 512 * 1024;
 
 const VARIABLES = {
   plan: 'LIVELEAF_PLAN',
+  limits: 'LIVELEAF_LIMITS',
   source: 'LIVELEAF_SOURCE',
   push: 'LIVELEAF_PUSH',
   canary: 'LIVELEAF_CANARY',
@@ -97,6 +104,14 @@ const packed = (plan: EnvironmentPlan): string => {
   return text;
 };
 
+/** What the installer enforces itself, so that it can say why; the log's wrapper bounds the log. */
+const limitsInPod = ({ deadlineMs, silenceMs, diskBytes, keepFreeBytes }: BuildLimits) => ({
+  deadlineMs,
+  silenceMs,
+  diskBytes,
+  keepFreeBytes,
+});
+
 const variableOf = (pod: V1Pod, name: string): string | undefined => {
   for (const container of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])])
     for (const variable of container.env ?? []) if (variable.name === name && variable.value) return variable.value;
@@ -121,7 +136,7 @@ export const sourceOf = (pod: V1Pod): BuildRequest['source'] => {
 
 /** The pod of a build, as data: the same request and settings give the same pod. */
 export const buildPod = (request: BuildRequest, settings: BuildPodSettings): V1Pod => {
-  const { identity, plan, source, floor = 'building' } = request;
+  const { identity, generation, attempt = 1, plan, source, floor = 'building' } = request;
   const egress = settings.egressConfigMaps ?? [];
   const files = egress.filter((name) => !name.endsWith('-env'));
   const volumes: Volume[] = [
@@ -158,15 +173,18 @@ export const buildPod = (request: BuildRequest, settings: BuildPodSettings): V1P
     };
   };
 
-  const record: BuildRecord = { kind: 'build', ...identity, floor };
+  const record: BuildRecord = { kind: 'build', ...identity, generation, attempt, floor };
   const [, ...path] = identity.target.split('/');
   const [, baseRepository] = /^[^/]+\/(.+)$/.exec(settings.baseImage) ?? [];
   const push = {
     registry: settings.registry,
     repository: path.join('/'),
-    tag: identity.generation,
+    tag: generation,
     base: baseRepository,
     config: settings.pushSecret === undefined ? null : '/creds/config.json',
+    ...(settings.pushCertificates === undefined ? {} : { ca: settings.pushCertificates }),
+    labels: { 'liveleaf.python': plan.python, 'liveleaf.key': identity.key },
+    maxBytes: settings.bounds.diskBytes,
   };
   const network = { envFrom, volumeMounts: egressMounts };
 
@@ -174,14 +192,14 @@ export const buildPod = (request: BuildRequest, settings: BuildPodSettings): V1P
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
-      name: buildPodName(identity),
+      name: buildPodName(identity.key),
       namespace: settings.namespace,
       labels: { [LABELS.managedBy]: 'liveleaf', [LABELS.component]: 'build', [LABELS.key]: identity.key },
       annotations: { [ANNOTATIONS.record]: JSON.stringify(record) },
     },
     spec: {
       restartPolicy: 'Never',
-      activeDeadlineSeconds: Math.ceil(settings.deadlineMs / 1000),
+      activeDeadlineSeconds: Math.ceil(settings.bounds.deadlineMs / 1000),
       // Time for the log's wrapper to end the log of a build that is ended.
       terminationGracePeriodSeconds: 5,
       automountServiceAccountToken: false,
@@ -204,7 +222,7 @@ export const buildPod = (request: BuildRequest, settings: BuildPodSettings): V1P
         tolerationSeconds: NODE_GONE_SECONDS,
       })),
       initContainers: [
-        container('canary', 'canary.py', { [VARIABLES.canary]: settings.canary ?? '' }),
+        container('canary', 'wait_canary.py', { [VARIABLES.canary]: settings.canary ?? '' }),
         ...(source === undefined
           ? []
           : [
@@ -221,7 +239,11 @@ export const buildPod = (request: BuildRequest, settings: BuildPodSettings): V1P
         container(
           'install',
           'install_plan.py',
-          { ...settings.variables, [VARIABLES.plan]: packed(plan) },
+          {
+            ...settings.variables,
+            [VARIABLES.limits]: JSON.stringify(limitsInPod(settings.bounds)),
+            [VARIABLES.plan]: packed(plan),
+          },
           {
             envFrom,
             volumeMounts: [work, srv, ...egressMounts],

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { KubernetesApi, V1Pod } from '../kubernetes/kubernetes-api.ts';
 import { KubernetesError } from '../kubernetes/kubernetes-error.ts';
 import type { PodWatch } from '../kubernetes/pod-watch.ts';
-import { BUILD_SELECTOR, LABELS, recordOf, type BuildRecord } from './kubernetes-build-identity.ts';
+import { buildPodName, recordOf, type BuildRecord } from './kubernetes-build-identity.ts';
 
 /** A pod of a hub's builds, with what it is for. */
 export interface SeenBuild {
@@ -10,16 +10,16 @@ export interface SeenBuild {
   readonly record: BuildRecord;
 }
 
-/** The build pods of one registry's environments; those of strangers are not seen. */
+/** The build pods of one registry's environments, one a key; those of strangers are not seen. */
 export interface BuildPods {
   /** All of them as the watch knows them; undefined while it is not sure. */
   all(): readonly SeenBuild[] | undefined;
-  /** A key's pods, generations and attempts in order. `fresh` asks the cluster whatever the watch knows. */
-  of(key: string, fresh?: boolean): Promise<readonly SeenBuild[]>;
-  /** Makes a pod known before the watch tells of it. */
-  note(pod: V1Pod): void;
-  /** Deletes the very pod that was seen; it is gone from here on, whatever the watch still tells. */
-  remove(build: SeenBuild): Promise<void>;
+  /** A key's pod. `fresh` asks the cluster whatever the watch knows. */
+  of(key: string, fresh?: boolean): Promise<SeenBuild | undefined>;
+  /** Makes a key's pod, or finds the one that there is. Rejects with KubernetesError, or `stranger` where the name is another's. */
+  ensure(pod: V1Pod, signal: AbortSignal): Promise<'made' | 'met' | 'stranger'>;
+  /** Deletes the very pod that was seen; false where that had happened already. It is gone from here on, whatever the watch still tells. */
+  remove(build: SeenBuild): Promise<boolean>;
   /** Counts changes of any pod. */
   readonly version: number;
   /** Resolves when there are changes after this count, or after a time. Rejects with the signal's reason. */
@@ -37,9 +37,7 @@ export interface BuildPodsOptions {
 
 /** How long a watch may still tell of a pod that was deleted here. */
 const REMOVED_MS = 60_000;
-
-const inOrder = ({ record: a }: SeenBuild, { record: b }: SeenBuild): number =>
-  a.generation === b.generation ? a.attempt - b.attempt : a.generation < b.generation ? -1 : 1;
+const GOING_MS = 200;
 
 export const createBuildPods = ({ api, namespace, watch, isOurs, clock }: BuildPodsOptions): BuildPods => {
   /** Until when, by uid. */
@@ -51,33 +49,56 @@ export const createBuildPods = ({ api, namespace, watch, isOurs, clock }: BuildP
     for (const listener of listeners) listener();
   });
 
-  const seen = (pods: readonly V1Pod[]): SeenBuild[] =>
-    pods.flatMap((pod) => {
-      const record = recordOf(pod);
-      return record && isOurs(record) && !removed.has(pod.metadata?.uid ?? '') ? [{ pod, record }] : [];
+  const seen = (pod: V1Pod | undefined): SeenBuild | undefined => {
+    const record = pod && recordOf(pod);
+    return record && isOurs(record) && !removed.has(pod.metadata?.uid ?? '') ? { pod, record } : undefined;
+  };
+  const ask = (name: string): Promise<V1Pod | undefined> =>
+    api.getPod(namespace, name).catch((error: unknown) => {
+      if (!KubernetesError.is(error, 404)) throw error;
+      return undefined;
     });
 
   return {
     all: () => {
       const { pods, isFresh } = watch.list();
-      return isFresh ? seen(pods) : undefined;
+      return isFresh ? pods.flatMap((pod) => seen(pod) ?? []) : undefined;
     },
     of: async (key, fresh = false) => {
-      const { pods, isFresh } = watch.list();
-      if (isFresh && !fresh)
-        return seen(pods.filter(({ metadata }) => metadata?.labels?.[LABELS.key] === key)).sort(inOrder);
-      const { items } = await api.listPods(namespace, `${BUILD_SELECTOR},${LABELS.key}=${key}`);
-      return seen(items).sort(inOrder);
+      const name = buildPodName(key);
+      return seen(watch.list().isFresh && !fresh ? watch.get(name) : await ask(name));
     },
-    note: (pod) => watch.note(pod),
+    ensure: async (pod, signal) => {
+      for (;;) {
+        try {
+          watch.note(await api.createPod(namespace, pod));
+          return 'made';
+        } catch (error) {
+          if (!KubernetesError.is(error, 409)) throw error;
+        }
+        const found = await ask(pod.metadata?.name ?? '');
+        // It went between the two looks, and the name is free.
+        if (!found) continue;
+        const record = recordOf(found);
+        if (!record || !isOurs(record)) return 'stranger';
+        if (seen(found)) {
+          watch.note(found);
+          return 'met';
+        }
+        // Deleted here, and not gone yet.
+        await clock.sleep(GOING_MS, signal);
+      }
+    },
     remove: async ({ pod }) => {
       const { name = '', uid = '' } = pod.metadata ?? {};
-      await api.deletePod(namespace, name, { uid }).catch((error: unknown) => {
+      const isMine = await api.deletePod(namespace, name, { uid }).catch((error: unknown) => {
         // Another pod has the name by now: the one that was meant is gone.
         if (!KubernetesError.is(error, 409)) throw error;
+        return false;
       });
       for (const [old, until] of removed) if (until < clock.monotonic()) removed.delete(old);
       removed.set(uid, clock.monotonic() + REMOVED_MS);
+      return isMine;
     },
     get version() {
       return version;

@@ -1,4 +1,5 @@
 import type { V1Pod } from '../kubernetes/kubernetes-api.ts';
+import type { BuildImages } from './kubernetes-build-images.ts';
 import { outcomeOf, type PodOutcome } from './kubernetes-build-outcome.ts';
 import type { SeenBuild } from './kubernetes-build-pods.ts';
 
@@ -8,14 +9,11 @@ export const MAX_ATTEMPTS = 2;
 /** A lost build that nobody began anew for so long is left as it is: whoever wanted it is gone. */
 const RETRY_WITHIN_MS = 10 * 60_000;
 
-/** A generation as its pods tell it. */
-export interface GenerationView {
-  readonly generation: string;
-  /** The attempt that counts. */
-  readonly latest: SeenBuild;
+/** A build as its pod tells it. */
+export interface BuildView extends SeenBuild {
   /** `running` also while a lost attempt waits to be followed by the next. */
   readonly outcome: PodOutcome;
-  /** Set where the next attempt is still to be made. */
+  /** Whether the next attempt is still to be made. */
   readonly toRetry: boolean;
 }
 
@@ -43,29 +41,33 @@ export const endedAt = (pod: V1Pod): number => {
   return Math.max(...ends, ...taken, time(pod.metadata?.deletionTimestamp), 0) || time(pod.metadata?.creationTimestamp);
 };
 
-/** A generation among a key's pods, at a time in milliseconds since 1970. */
-export const viewGeneration = (
-  builds: readonly SeenBuild[],
-  generation: string,
-  now: number,
-): GenerationView | undefined => {
-  const attempts = builds.filter(({ record }) => record.generation === generation);
-  const latest = attempts.sort((a, b) => a.record.attempt - b.record.attempt).at(-1);
-  if (latest === undefined) return undefined;
-  const outcome = outcomeOf(latest.pod);
+/** Reads a build off its pod, at a time in milliseconds since 1970. */
+export const viewBuild = (build: SeenBuild, now: number): BuildView => {
+  const outcome = outcomeOf(build.pod);
   const toRetry =
     outcome.state === 'failed' &&
     outcome.failure.retry &&
-    latest.record.attempt < MAX_ATTEMPTS &&
-    now - endedAt(latest.pod) < RETRY_WITHIN_MS;
-  return { generation, latest, outcome: toRetry ? { state: 'running' } : outcome, toRetry };
+    build.record.attempt < MAX_ATTEMPTS &&
+    now - endedAt(build.pod) < RETRY_WITHIN_MS;
+  return { ...build, outcome: toRetry ? { state: 'running' } : outcome, toRetry };
 };
 
-/** The newest generation that a key has pods of. */
-export const newestGeneration = (builds: readonly SeenBuild[], now: number): GenerationView | undefined => {
-  const newest = builds
-    .map(({ record }) => record.generation)
-    .sort()
-    .at(-1);
-  return newest === undefined ? undefined : viewGeneration(builds, newest, now);
+/** A build that is absent for so long is: its pod may be making room for the next attempt's. */
+export const BLINK_MS = 1_500;
+
+/** How long a build may be without a pod while one attempt follows another. */
+const BETWEEN_ATTEMPTS_MS = 20_000;
+
+/** Whether a generation without a pod has just lost one attempt and gets the next. */
+export const isBetweenAttempts = async (
+  images: BuildImages,
+  key: string,
+  generation: string,
+  now: number,
+): Promise<boolean> => {
+  const known = await images.known(key, true);
+  if (known.interrupted !== generation || known.image === generation || known.archives.includes(generation))
+    return false;
+  const { interruptedAt = 0 } = (await images.readArchive(key, generation, 1)) ?? {};
+  return now - interruptedAt < BETWEEN_ATTEMPTS_MS;
 };

@@ -4,29 +4,33 @@ import { inCluster } from './kubernetes-build-errors.ts';
 import type { BuildImages } from './kubernetes-build-images.ts';
 import { failureError } from './kubernetes-build-outcome.ts';
 import { planOf } from './kubernetes-build-pod.ts';
-import type { BuildPods } from './kubernetes-build-pods.ts';
-import { hasRun, newestGeneration, viewGeneration, type GenerationView } from './kubernetes-build-state.ts';
+import type { BuildPods, SeenBuild } from './kubernetes-build-pods.ts';
+import { hasRun, isBetweenAttempts, viewBuild, type BuildView } from './kubernetes-build-state.ts';
 
 export interface BuildStatusParts {
   readonly pods: BuildPods;
   readonly images: BuildImages;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  readonly readLog: (key: string, generation: string) => AsyncIterable<BuildLogLine>;
+  /** The whole log of a build whose pod has ended. */
+  readonly readLog: (build: SeenBuild) => AsyncIterable<BuildLogLine>;
 }
 
-/** What is known of a key: its state, and the newest generation that there ever was. */
+/** What is known of a key. */
 interface Known {
   readonly status: BuildStatus;
+  /** The newest generation that there ever was. */
   readonly newest: string | undefined;
+  /** Its pod, running or ended. */
+  readonly view: BuildView | undefined;
 }
 
 export interface BuildStatuses {
   /** `fresh` asks cluster and registry whatever was heard lately. */
   look(key: string, fresh?: boolean): Promise<Known>;
   of(key: string, generation: string): Promise<BuildStatus>;
-  /** Why a generation failed. */
-  errorOf(view: GenerationView): Promise<HubError>;
+  /** Why a build failed. */
+  errorOf(view: BuildView): Promise<HubError>;
 }
 
 const TAIL_LINES = 60;
@@ -39,20 +43,21 @@ export const createBuildStatuses = ({ pods, images, now, readLog }: BuildStatusP
   /** By the pod's uid: the end of its log may be needed for it. */
   const errors = new Map<string, Promise<HubError>>();
 
-  const makeError = async ({ outcome, latest, generation }: GenerationView): Promise<HubError> => {
+  const makeError = async (view: BuildView): Promise<HubError> => {
+    const { outcome, pod } = view;
     if (outcome.state !== 'failed') throw new Error(`a build is ${outcome.state}, and its failure is asked for`);
     const { failure } = outcome;
     const tail: string[] = [];
-    if (failure.output === undefined && hasRun(latest.pod))
-      for await (const { message } of readLog(latest.record.key, generation)) {
+    if (failure.output === undefined && hasRun(pod))
+      for await (const { message } of readLog(view)) {
         tail.push(message);
         if (tail.length > TAIL_LINES) tail.shift();
       }
-    return failureError(failure, planOf(latest.pod), tail);
+    return failureError(failure, planOf(pod), tail);
   };
 
-  const errorOf = (view: GenerationView): Promise<HubError> => {
-    const uid = view.latest.pod.metadata?.uid ?? '';
+  const errorOf = (view: BuildView): Promise<HubError> => {
+    const uid = view.pod.metadata?.uid ?? '';
     const known = errors.get(uid);
     if (known) return known;
     const error = makeError(view);
@@ -67,11 +72,10 @@ export const createBuildStatuses = ({ pods, images, now, readLog }: BuildStatusP
     return environment && { state: 'built', generation, environment };
   };
 
-  const ofView = async (view: GenerationView): Promise<BuildStatus> => {
-    const { generation, outcome, latest } = view;
-    const { key } = latest.record;
-    if (outcome.state === 'running') return { state: 'running', generation };
-    if (outcome.state === 'failed') return failed(generation, await errorOf(view));
+  const ofView = async (view: BuildView): Promise<BuildStatus> => {
+    const { key, generation } = view.record;
+    if (view.outcome.state === 'running') return { state: 'running', generation };
+    if (view.outcome.state === 'failed') return failed(generation, await errorOf(view));
     // What the push says is believed when the registry says it too.
     const built = (await builtOf(key, generation)) ?? (await builtOf(key, generation, true));
     const message =
@@ -79,31 +83,40 @@ export const createBuildStatuses = ({ pods, images, now, readLog }: BuildStatusP
     return built ?? failed(generation, new HubError('push_failed', message));
   };
 
-  /** What there is of a generation whose pods are gone. */
+  /** What there is of a generation that has no pod. */
   const ofRemains = async (key: string, generation: string): Promise<BuildStatus> => {
     const built = await builtOf(key, generation);
     if (built) return built;
     const error = await images.failure(key, generation);
-    return error ? failed(generation, error) : { state: 'absent' };
+    if (error) return failed(generation, error);
+    return (await isBetweenAttempts(images, key, generation, now()))
+      ? { state: 'running', generation }
+      : { state: 'absent' };
+  };
+
+  const viewOf = async (key: string, fresh?: boolean): Promise<BuildView | undefined> => {
+    const build = await inCluster(() => pods.of(key, fresh));
+    return build && viewBuild(build, now());
   };
 
   return {
     look: async (key, fresh = false) => {
-      const view = newestGeneration(await inCluster(() => pods.of(key, fresh)), now());
+      const view = await viewOf(key, fresh);
       // A build under way is the newest that there is, whatever the registry says.
-      if (view?.outcome.state === 'running') return { status: await ofView(view), newest: view.generation };
+      if (view?.outcome.state === 'running')
+        return { status: await ofView(view), newest: view.record.generation, view };
       const known = await images.known(key, fresh);
-      const newest = [known.newest, view?.generation]
+      const newest = [known.newest, view?.record.generation]
         .filter((each) => each !== undefined)
         .sort()
         .at(-1);
-      if (view && view.generation >= (known.image ?? '')) return { status: await ofView(view), newest };
-      const generation = known.image ?? known.archives.at(-1);
-      return { status: generation === undefined ? { state: 'absent' } : await ofRemains(key, generation), newest };
+      if (view && view.record.generation >= (known.image ?? '')) return { status: await ofView(view), newest, view };
+      const generation = known.image ?? newest;
+      return { status: generation ? await ofRemains(key, generation) : { state: 'absent' }, newest, view };
     },
     of: async (key, generation) => {
-      const view = viewGeneration(await inCluster(() => pods.of(key)), generation, now());
-      return view ? ofView(view) : ofRemains(key, generation);
+      const view = await viewOf(key);
+      return view?.record.generation === generation ? ofView(view) : ofRemains(key, generation);
     },
     errorOf,
   };

@@ -3,27 +3,21 @@ import type { Content } from '../content/content.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { HubError } from '../errors.ts';
 import type { KubernetesApi } from '../kubernetes/kubernetes-api.ts';
-import { KubernetesError } from '../kubernetes/kubernetes-error.ts';
 import { createPodWatch, type PodWatch } from '../kubernetes/pod-watch.ts';
 import type { Log } from '../log.ts';
 import type { Registry } from '../registry/registry.ts';
-import { DEFAULT_BUILD_LIMITS } from './build-result.ts';
+import { LOG_CUT_SHORT } from './build-log-follower.ts';
+import { DEFAULT_BUILD_LIMITS, type BuildLimits } from './build-result.ts';
 import type { Builder, BuildLogLine } from './builder.ts';
+import { createAftermath } from './kubernetes-build-aftermath.ts';
 import { inCluster } from './kubernetes-build-errors.ts';
-import {
-  BUILD_SELECTOR,
-  buildPodName,
-  generationAfter,
-  isBuildOf,
-  LABELS,
-  type BuildIdentity,
-} from './kubernetes-build-identity.ts';
+import { BUILD_SELECTOR, buildPodName, generationAfter, LABELS } from './kubernetes-build-identity.ts';
 import { createBuildImages } from './kubernetes-build-images.ts';
 import { keepBuilds } from './kubernetes-build-keeper.ts';
-import { followBuild, SharedReading, type BuildLogParts } from './kubernetes-build-log.ts';
-import { buildPod, planOf, sourceOf, type BuildPodSettings, type BuildRequest } from './kubernetes-build-pod.ts';
-import { createBuildPods } from './kubernetes-build-pods.ts';
-import { hasRun, newestGeneration, viewGeneration, type GenerationView } from './kubernetes-build-state.ts';
+import { followAttempt, followBuild, followPod, SharedReading, type BuildLogParts } from './kubernetes-build-log.ts';
+import { buildPod, type BuildPodSettings, type BuildRequest } from './kubernetes-build-pod.ts';
+import { createBuildPods, type SeenBuild } from './kubernetes-build-pods.ts';
+import { BLINK_MS, isBetweenAttempts, viewBuild } from './kubernetes-build-state.ts';
 import { createImageUse, type EvictedImages, type ImageEvictionLimits } from './kubernetes-image-eviction.ts';
 import { createBuildStatuses } from './kubernetes-build-status.ts';
 
@@ -32,11 +26,9 @@ export interface KubernetesBuilderOptions {
   readonly registry: Registry;
   /** What repositories' names begin with, `liveleaf/`. */
   readonly prefix: string;
-  /** `deadlineMs` defaults to 1 hour. */
-  readonly pod: Omit<BuildPodSettings, 'deadlineMs'> & { readonly deadlineMs?: number };
+  readonly pod: Omit<BuildPodSettings, 'bounds'>;
+  readonly limits?: Partial<Pick<BuildLimits, 'deadlineMs' | 'silenceMs' | 'diskBytes'>>;
   readonly clock: Clock;
-  /** A build that says nothing for so long ends with `build_timeout`; default 10 minutes. */
-  readonly silenceMs?: number;
   /** How long an ended build's pod is kept; default 6 hours. */
   readonly keepEndedMs?: number;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
@@ -64,7 +56,7 @@ const isPassing = (error: unknown): boolean =>
 /** Builds environments in pods of a cluster and keeps them as images in a registry; any number of hubs may share both. */
 export const createKubernetesBuilder = async (options: KubernetesBuilderOptions): Promise<KubernetesBuilder> => {
   const { api, registry, clock, prefix, log } = options;
-  const settings: BuildPodSettings = { deadlineMs: DEFAULT_BUILD_LIMITS.deadlineMs, ...options.pod };
+  const settings: BuildPodSettings = { ...options.pod, bounds: { ...DEFAULT_BUILD_LIMITS, ...options.limits } };
   const { namespace } = settings;
   const images = createBuildImages({ registry, url: settings.registry, prefix, clock });
   const watch = createPodWatch({ api, namespace, labelSelector: BUILD_SELECTOR, clock, log });
@@ -76,67 +68,65 @@ export const createKubernetesBuilder = async (options: KubernetesBuilderOptions)
     isOurs: ({ key, target }) => target === images.target(key),
     clock,
   });
-  const logParts: BuildLogParts = { api, namespace, pods, watch, clock };
+  const logParts: BuildLogParts = { api, namespace, pods, images, watch, clock };
   const logs = new Map<string, SharedReading<BuildLogLine>>();
   const starting = new Map<string, Promise<string>>();
+  const closing = new AbortController();
+
+  const buildOf = async (key: string, generation: string): Promise<SeenBuild | undefined> => {
+    const build = await inCluster(() => pods.of(key));
+    return build?.record.generation === generation ? build : undefined;
+  };
 
   const produceLog = async function* (
     key: string,
     generation: string,
+    seen: SeenBuild | undefined,
     signal: AbortSignal,
   ): AsyncGenerator<BuildLogLine> {
-    const builds = await inCluster(() => pods.of(key));
-    if (viewGeneration(builds, generation, clock.now())) return yield* followBuild(logParts, key, generation, signal);
-    const archive = await images.readArchive(key, generation);
-    if (archive) yield* archive.lines;
+    let build = seen;
+    while (!build && (await isBetweenAttempts(images, key, generation, clock.now()))) {
+      await pods.changed(pods.version, BLINK_MS, signal);
+      build = await buildOf(key, generation);
+    }
+    if (build) return yield* followBuild(logParts, build, signal);
+    const kept = await images.readArchive(key, generation);
+    yield* kept?.lines ?? [{ phase: 'building', line: 1, message: LOG_CUT_SHORT }];
   };
 
-  const readLog = (key: string, generation: string, signal: AbortSignal): AsyncIterable<BuildLogLine> => {
-    const name = `${key}/${generation}`;
+  const readLog = async function* (key: string, generation: string, signal: AbortSignal): AsyncGenerator<BuildLogLine> {
+    const build = await buildOf(key, generation);
+    // A build that is begun anew after it was cancelled has its number again, and another log.
+    const name = `${key}/${generation}/${build?.pod.metadata?.uid ?? ''}`;
     let reading = logs.get(name);
     if (!reading) {
       reading = new SharedReading(
-        (stop) => produceLog(key, generation, stop),
+        (stop) => produceLog(key, generation, build, stop),
         () => logs.delete(name),
       );
       logs.set(name, reading);
     }
-    return reading.read(signal);
+    yield* reading.read(signal);
   };
 
-  const closing = new AbortController();
+  const onError = (err: unknown) => log.error({ err }, 'a build met an unexpected error');
+  const makePod = (request: BuildRequest) => buildPod(request, settings);
   const statuses = createBuildStatuses({
     pods,
     images,
     now: clock.now,
-    readLog: (key, generation) => readLog(key, generation, closing.signal),
+    readLog: (build) => followPod(logParts, build, closing.signal),
   });
-
-  /** Makes a build's pod, or finds that another hub has. Throws HubError where the name is a stranger's. */
-  const ensurePod = async (request: BuildRequest): Promise<'made' | 'met'> => {
-    const pod = buildPod(request, settings);
-    const name = buildPodName(request.identity);
-    for (;;) {
-      try {
-        pods.note(await api.createPod(namespace, pod));
-        return 'made';
-      } catch (error) {
-        if (!KubernetesError.is(error, 409)) throw error;
-      }
-      const found = await api.getPod(namespace, name).catch((error: unknown) => {
-        // It went between the two looks, and the name is free.
-        if (!KubernetesError.is(error, 404)) throw error;
-      });
-      if (!found) continue;
-      if (!isBuildOf(found, request.identity))
-        throw new HubError(
-          'unhealthy',
-          `The namespace ${namespace} holds a pod ${name} that is no build of this hub, and the build needs its name. The hub’s owner has to delete it.`,
-        );
-      pods.note(found);
-      return 'met';
-    }
-  };
+  const { archive, retry } = createAftermath({
+    pods,
+    images,
+    clock,
+    statuses,
+    readLog: (build, signal) => followPod(logParts, build, signal),
+    readAttempt: (build, signal) => followAttempt(logParts, build, signal),
+    makePod,
+    onError,
+  });
 
   const startOnce = async (key: string, plan: EnvironmentPlan, content: Content): Promise<string> => {
     const { source } = content;
@@ -147,43 +137,24 @@ export const createKubernetesBuilder = async (options: KubernetesBuilderOptions)
       );
     const from = plan.ownCode && source.kind === 'git' ? { source } : {};
     for (;;) {
-      const { status, newest } = await statuses.look(key, true);
+      const { status, newest, view } = await statuses.look(key, true);
       if (status.state === 'running' || status.state === 'built') return status.generation;
+      if (view) {
+        // The pod of an ended build makes room for the next, once what it has to tell is kept.
+        await archive(view, closing.signal);
+        await inCluster(() => pods.remove(view));
+      }
       const generation = generationAfter(newest);
-      const identity: BuildIdentity = { key, generation, attempt: 1, target: images.target(key) };
-      if ((await inCluster(() => ensurePod({ identity, plan, ...from }))) === 'made') return generation;
+      const pod = makePod({ identity: { key, target: images.target(key) }, generation, plan, ...from });
+      const outcome = await inCluster(() => pods.ensure(pod, closing.signal));
+      if (outcome === 'made') return generation;
+      if (outcome === 'stranger')
+        throw new HubError(
+          'unhealthy',
+          `The namespace ${namespace} holds a pod ${buildPodName(key)} that is no build of this hub, and the build needs its name. The hub’s owner has to delete it.`,
+        );
       // Another hub's: it may be under way, or have ended since it was looked for.
     }
-  };
-
-  const retry = async ({ latest, generation }: GenerationView): Promise<void> => {
-    const { key, attempt, floor } = latest.record;
-    const view = viewGeneration(await pods.of(key, true), generation, clock.now());
-    const plan = planOf(latest.pod);
-    if (!view?.toRetry || view.latest.record.attempt !== attempt || plan === undefined) return;
-    const source = sourceOf(latest.pod);
-    const pushing = latest.pod.status?.containerStatuses?.some(({ state }) => state?.running ?? state?.terminated);
-    await ensurePod({
-      identity: { key, generation, attempt: attempt + 1, target: images.target(key) },
-      plan,
-      ...(source === undefined ? {} : { source }),
-      floor: pushing ? 'pushing' : floor,
-    });
-  };
-
-  const archive = async (view: GenerationView, signal: AbortSignal): Promise<void> => {
-    const { generation, latest, outcome } = view;
-    const { key } = latest.record;
-    // Another hub may have been faster.
-    if ((await images.known(key, true)).archives.includes(generation)) return;
-    const lines: BuildLogLine[] = [];
-    if (hasRun(latest.pod)) for await (const line of readLog(key, generation, signal)) lines.push(line);
-    // A reading that was broken off is no log.
-    signal.throwIfAborted();
-    await images.writeArchive(key, generation, {
-      lines,
-      ...(outcome.state === 'failed' ? { error: await statuses.errorOf(view) } : {}),
-    });
   };
 
   const keeper = keepBuilds({
@@ -191,11 +162,11 @@ export const createKubernetesBuilder = async (options: KubernetesBuilderOptions)
     namespace,
     pods,
     clock,
-    silenceMs: options.silenceMs ?? DEFAULT_BUILD_LIMITS.silenceMs,
+    silenceMs: settings.bounds.silenceMs,
     keepEndedMs: options.keepEndedMs ?? KEEP_ENDED_MS,
     retry,
     archive,
-    onError: (err) => log.error({ err }, 'a build met an unexpected error'),
+    onError,
   });
 
   return {
@@ -215,28 +186,31 @@ export const createKubernetesBuilder = async (options: KubernetesBuilderOptions)
 
     wait: async (key, generation, signal) => {
       let awaySince: number | undefined;
+      let absentSince: number | undefined;
       for (;;) {
         signal.throwIfAborted();
         const { version } = pods;
         try {
           const now = await statuses.of(key, generation);
-          if (now.state !== 'running') return now;
+          absentSince = now.state === 'absent' ? (absentSince ?? clock.monotonic()) : undefined;
+          const isSure = absentSince === undefined || clock.monotonic() - absentSince >= BLINK_MS;
+          if (now.state !== 'running' && isSure) return now;
           awaySince = undefined;
         } catch (error) {
           awaySince ??= clock.monotonic();
           if (!isPassing(error) || clock.monotonic() - awaySince > PATIENCE_MS) throw error;
         }
-        await pods.changed(version, POLL_MS, signal);
+        await pods.changed(version, absentSince === undefined ? POLL_MS : BLINK_MS, signal);
       }
     },
 
     cancel: async (key) => {
       await starting.get(key)?.catch(() => undefined);
-      const builds = await inCluster(() => pods.of(key, true));
-      const view = newestGeneration(builds, clock.now());
-      if (view?.outcome.state !== 'running') return;
-      for (const build of builds)
-        if (build.record.generation === view.generation) await inCluster(() => pods.remove(build));
+      const build = await inCluster(() => pods.of(key, true));
+      if (!build || viewBuild(build, clock.now()).outcome.state !== 'running') return;
+      await inCluster(() => pods.remove(build));
+      const { generation, attempt } = build.record;
+      for (let before = 1; before < attempt; before += 1) await images.removeAttempt(key, generation, before);
     },
 
     touch: (key) => use.touch(key),

@@ -8,6 +8,8 @@ import type { BuildLogLine } from './builder.ts';
 export interface ArchivedBuild {
   /** Absent where the build ended well. */
   readonly error?: HubError;
+  /** When an attempt that another follows was given up, in milliseconds since 1970. */
+  readonly interruptedAt?: number;
   readonly lines: readonly BuildLogLine[];
 }
 
@@ -19,6 +21,7 @@ const MAX_BYTES = 64 * 1024 * 1024;
 
 interface Header {
   readonly format: number;
+  readonly interruptedAt?: number;
   readonly error?: {
     readonly code: string;
     readonly message: string;
@@ -32,9 +35,10 @@ const compress = promisify(gzip);
 const decompress = promisify(gunzip);
 
 /** One JSON value a line, compressed: the header, then `[phase, line, message]` each. The same build gives the same bytes. */
-export const encodeArchive = async ({ error, lines }: ArchivedBuild): Promise<Buffer> => {
+export const encodeArchive = async ({ error, interruptedAt, lines }: ArchivedBuild): Promise<Buffer> => {
   const header: Header = {
     format: FORMAT,
+    ...(interruptedAt === undefined ? {} : { interruptedAt }),
     ...(error === undefined
       ? {}
       : {
@@ -56,7 +60,7 @@ export const decodeArchive = async (content: Buffer): Promise<ArchivedBuild | un
   try {
     const text = (await decompress(content, { maxOutputLength: MAX_BYTES })).toString();
     const [first = '', ...rows] = text.split('\n');
-    const { format, error } = JSON.parse(first) as Header;
+    const { format, error, interruptedAt } = JSON.parse(first) as Header;
     if (format !== FORMAT) return undefined;
     const lines = rows
       .filter((row) => row !== '')
@@ -64,9 +68,10 @@ export const decodeArchive = async (content: Buffer): Promise<ArchivedBuild | un
         const [phase, line, message] = JSON.parse(row) as [BuildLogLine['phase'], number, string];
         return { phase, line, message };
       });
-    if (error === undefined) return { lines };
+    const when = interruptedAt === undefined ? {} : { interruptedAt };
+    if (error === undefined) return { ...when, lines };
     const code = isErrorCode(error.code) ? error.code : 'build_failed';
-    return { error: new HubError(code, error.message, error), lines };
+    return { error: new HubError(code, error.message, error), ...when, lines };
   } catch {
     return undefined;
   }

@@ -148,6 +148,12 @@ export const createFakeKubernetesApi = (clock: Clock): FakeKubernetesApi => {
     const pod = pods.of(namespace).get(name);
     if (pod === undefined) return;
     pods.of(namespace).delete(name);
+    // Its logs go with it: those who follow them are at their end, and the next pod of that name begins anew.
+    for (const [key, log] of logs)
+      if (key.startsWith(`${namespace}/${name}/`)) {
+        log.closed = true;
+        logs.delete(key);
+      }
     tell(namespace, pod, stamp(structuredClone(pod)), true);
   };
   const checkPreconditions = (kind: string, object: V1Pod | V1Secret, options: DeleteOptions) => {

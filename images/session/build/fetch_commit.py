@@ -3,7 +3,7 @@
 Takes `LIVELEAF_SOURCE`, JSON: `url` and `commit`, and optionally `into`, `maxBytes` (default 1 GiB), `maxFiles`
 (200,000), `maxPathBytes` (4,096) and `timeoutSeconds` (300). Git is told as much as the hub tells its own: nothing of
 any configuration counts, no program is started for the repository's sake, and only https and http are spoken. What
-failed stands in the termination message as `{"ok": false, "code", "reason"}`, with a code of the hub's list.
+failed stands in the termination message as `{"ok": false, "code", "reason", "message"}`, with a code of the hub's list.
 """
 
 import json
@@ -18,7 +18,10 @@ import tarfile
 import time
 from urllib.parse import urlsplit
 
-RESULT = os.environ.get("LIVELEAF_RESULT", "/dev/termination-log")
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from result_file import write_result  # noqa: E402
+
 GIB = 1024**3
 REF = "refs/liveleaf/content"
 ATTRIBUTES = "* -export-ignore -export-subst -text -ident -filter -working-tree-encoding\n"
@@ -295,15 +298,14 @@ def run():
         main()
         return 0
     except Refused as refused:
-        code, reason = refused.code, str(refused)
+        code, message = refused.code, str(refused)
     except GitFailed as failed:
-        reason = str(failed).strip()
-        code = next((code for pattern, code in FAILURES if re.search(pattern, reason, re.I)), "host_down")
+        message = str(failed).strip()
+        code = next((code for pattern, code in FAILURES if re.search(pattern, message, re.I)), "host_down")
     except OSError as error:
-        code, reason = ("disk_full" if error.errno in (27, 28, 122) else "host_down"), str(error)
-    print(reason, flush=True)
-    with open(RESULT, "w") as file:
-        json.dump({"ok": False, "code": code, "reason": reason[-1000:]}, file)
+        code, message = ("disk_full" if error.errno in (27, 28, 122) else "host_down"), str(error)
+    print(message, flush=True)
+    write_result({"ok": False, "code": code, "reason": "fetch", "message": message[-1000:]})
     return 1
 
 

@@ -134,7 +134,7 @@ export const PLAN: PythonPlan = {
 type Container = 'canary' | 'fetch' | 'install' | 'push';
 
 /** What a node's agent does to pods, step by step. */
-export class FakeKubelet {
+class FakeKubelet {
   readonly #api: FakeKubernetesApi;
   readonly #clock: Clock;
   readonly #registry: MemoryRegistry;
@@ -194,6 +194,11 @@ export class FakeKubelet {
     this.#status(name, container, {
       terminated: { exitCode, message, finishedAt, reason: exitCode === 0 ? 'Completed' : 'Error' },
     });
+  }
+
+  /** Begins anew with a pod that has the name of one before. */
+  forget(name: string): void {
+    for (const id of this.#lines.keys()) if (id.startsWith(`${name}/`)) this.#lines.delete(id);
   }
 
   phase(name: string, phase: 'Succeeded' | 'Failed', more: object = {}): void {

@@ -34,28 +34,28 @@ const spelled = (lines: readonly BuildLogLine[]): string[] =>
   lines.map(({ phase, line, message }) => `${phase} ${line} ${message}`);
 
 test('a build goes from absent to running to built, and is launched by digest', async (t) => {
-  const { builder, key, start, pod, kubelet, registry, settleAll } = await withSettle(t);
+  const { builder, key, start, pod, kubelet, registry, settleAll, driven } = await withSettle(t);
   assert.deepEqual(await builder.status(key), { state: 'absent' });
-  const generation = await start();
+  const generation = await driven(start());
   assert.equal(generation, '000001');
   assert.deepEqual(await builder.status(key), { state: 'running', generation });
   const waiting = builder.wait(key, generation, never);
   kubelet.build(pod());
   await settleAll();
-  const status = await waiting;
+  const status = await driven(waiting);
   assert.equal(status.state, 'built');
   const { image, prefix, python } = status.state === 'built' ? status.environment : assert.fail();
   const digest = await registry.manifest({ registry: REGISTRY_URL, repository: `liveleaf/env-${key}` }, '000001');
   assert.equal(image, `registry.example.org/liveleaf/env-${key}@${digest?.digest}`);
   assert.deepEqual([prefix, python], ['/srv/env', '/srv/env/bin/python']);
-  assert.equal(await start(), generation, 'a built key keeps its generation');
+  assert.equal(await driven(start()), generation, 'a built key keeps its generation');
 });
 
 /** Waits for what threads do meanwhile, such as compressing. */
-const eventually = async (check: () => void): Promise<void> => {
+const eventually = async (check: () => void | Promise<void>): Promise<void> => {
   for (let round = 0; ; round += 1) {
     try {
-      return check();
+      return await check();
     } catch (error) {
       if (round === 500) throw error;
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -66,7 +66,19 @@ const eventually = async (check: () => void): Promise<void> => {
 /** A bench whose clock can be moved until nothing more happens. */
 async function withSettle(t: TestContext, ...args: Parameters<typeof openKubernetesBench>) {
   const bench = await open(t, ...args);
-  return { ...bench, settleAll: () => bench.clock.advance(5_000) };
+  /** Lets time pass, and threads work, until a promise is settled. */
+  const driven = async <T>(promise: Promise<T>): Promise<T> => {
+    let isSettled = false;
+    const settled = () => (isSettled = true);
+    promise.then(settled, settled);
+    for (let round = 0; !isSettled && round < 2_000; round += 1) {
+      await bench.clock.advance(50);
+      if (round % 4 === 3) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.ok(isSettled, 'it is still pending');
+    return promise;
+  };
+  return { ...bench, settleAll: () => bench.clock.advance(5_000), driven };
 }
 
 test('a hundred starts through two hubs are one pod, and the second hub attaches', async (t) => {
@@ -79,8 +91,8 @@ test('a hundred starts through two hubs are one pod, and the second hub attaches
 });
 
 test('the log is numbered on over the containers of a phase, and resumed by line from another hub', async (t) => {
-  const { builder, open: openOther, key, start, pod, kubelet, settleAll } = await withSettle(t);
-  const generation = await start();
+  const { builder, open: openOther, key, start, pod, kubelet, settleAll, driven } = await withSettle(t);
+  const generation = await driven(start());
   const following = collect(builder.log(key, generation, START, never));
   const name = pod();
   kubelet.run(name, 'canary', ['refused']);
@@ -94,7 +106,7 @@ test('the log is numbered on over the containers of a phase, and resumed by line
   kubelet.run(name, 'push', ['layer', 'manifest']);
   kubelet.phase(name, 'Succeeded');
   await settleAll();
-  assert.deepEqual(spelled(await following), [
+  assert.deepEqual(spelled(await driven(following)), [
     'building 1 refused',
     'building 2 one',
     'building 3 two',
@@ -102,7 +114,7 @@ test('the log is numbered on over the containers of a phase, and resumed by line
     'pushing 1 layer',
     'pushing 2 manifest',
   ]);
-  assert.deepEqual(spelled(await resumed), [
+  assert.deepEqual(spelled(await driven(resumed)), [
     'building 3 two',
     'building 4 three',
     'pushing 1 layer',
@@ -111,8 +123,8 @@ test('the log is numbered on over the containers of a phase, and resumed by line
 });
 
 test('a log without its end says so, and a gap in it is told with its size', async (t) => {
-  const { builder, key, start, pod, kubelet, api, settleAll } = await withSettle(t);
-  const generation = await start();
+  const { builder, key, start, pod, kubelet, api, settleAll, driven } = await withSettle(t);
+  const generation = await driven(start());
   const name = pod();
   kubelet.run(name, 'canary', []);
   kubelet.start(name, 'install');
@@ -121,7 +133,7 @@ test('a log without its end says so, and a gap in it is told with its size', asy
   kubelet.phase(name, 'Failed');
   const log = collect(builder.log(key, generation, START, never));
   for (let round = 0; round < 10; round += 1) await settleAll();
-  const lines = spelled(await log);
+  const lines = spelled(await driven(log));
   assert.deepEqual(lines.slice(0, 3), [
     'building 1 one',
     'building 4 … 3 lines are missing here: the cluster lost them …',
@@ -132,13 +144,25 @@ test('a log without its end says so, and a gap in it is told with its size', asy
 });
 
 test('an ended build’s log and failure are kept beside its image, and read when its pod is gone', async (t) => {
-  const { builder, key, start, pod, kubelet, registry, clock, open: openOther, pods, settleAll } = await withSettle(t);
-  const generation = await start();
+  const {
+    builder,
+    key,
+    start,
+    pod,
+    kubelet,
+    registry,
+    clock,
+    open: openOther,
+    pods,
+    settleAll,
+    driven,
+  } = await withSettle(t);
+  const generation = await driven(start());
   const output = ['Because nmupy was not found in the package registry and you require nmupy,'];
   kubelet.run(pod(), 'canary', []);
   kubelet.run(pod(), 'install', ['one', 'two'], 1, { code: 'build_failed', step: 'install', output });
   await settleAll();
-  const error = failed(await builder.wait(key, generation, never));
+  const error = failed(await driven(builder.wait(key, generation, never)));
   assert.deepEqual(error.detail, { file: 'requirements.txt', line: 2, package: 'nmupy' });
   await eventually(() => assert.deepEqual(registry.held()[`liveleaf/env-${key}`], ['000001.log']));
   await clock.advance(6 * 3_600_000 + 60_000);
@@ -151,45 +175,45 @@ test('an ended build’s log and failure are kept beside its image, and read whe
       'building 2 two',
     ]);
   }
-  assert.equal(await start(), '000002', 'a failed build is begun anew');
+  assert.equal(await driven(start()), '000002', 'a failed build is begun anew');
 });
 
 test('a registry that is down is an error of status and start, never an absent environment', async (t) => {
-  const { builder, key, start, registry, pods, pod, kubelet, settleAll, clock } = await withSettle(t);
+  const { builder, key, start, registry, pods, pod, kubelet, settleAll, clock, driven } = await withSettle(t);
   registry.fault = 'registry_down';
   await assert.rejects(builder.status(key), code('registry_down'));
   await assert.rejects(start(), code('registry_down'));
   assert.deepEqual(pods(), []);
   registry.fault = undefined;
-  const generation = await start();
+  const generation = await driven(start());
   const waiting = builder.wait(key, generation, never);
   kubelet.build(pod());
   registry.fault = 'registry_down';
   await settleAll();
   registry.fault = undefined;
   await settleAll();
-  assert.equal((await waiting).state, 'built', 'a short failure is borne by those who wait');
+  assert.equal((await driven(waiting)).state, 'built', 'a short failure is borne by those who wait');
   registry.fault = 'registry_down';
   await clock.advance(40_000);
   const patience = assert.rejects(builder.wait(key, generation, never), code('registry_down'));
   await clock.advance(70_000);
-  await patience;
+  await driven(patience);
 });
 
 test('a push that says it is done and left no image in the registry is a failed push', async (t) => {
-  const { builder, key, start, pod, kubelet, settleAll } = await withSettle(t);
-  const generation = await start();
+  const { builder, key, start, pod, kubelet, settleAll, driven } = await withSettle(t);
+  const generation = await driven(start());
   kubelet.run(pod(), 'canary', []);
   kubelet.run(pod(), 'install', []);
   kubelet.run(pod(), 'push', ['done'], 0, { ok: true, digest: 'sha256:0' });
   kubelet.phase(pod(), 'Succeeded');
   await settleAll();
-  assert.equal(failed(await builder.wait(key, generation, never)).code, 'push_failed');
+  assert.equal(failed(await driven(builder.wait(key, generation, never))).code, 'push_failed');
 });
 
 test('a pod with a build’s name that is no build of this hub is refused, not used', async (t) => {
-  const { builder, key, start, api, pods } = await withSettle(t);
-  await start();
+  const { builder, key, start, api, pods, driven } = await withSettle(t);
+  await driven(start());
   const [name = ''] = pods();
   await builder.cancel(key);
   await api.createPod('builds', { metadata: { name }, spec: { containers: [{ name: 'theirs' }] } });
@@ -199,81 +223,108 @@ test('a pod with a build’s name that is no build of this hub is refused, not u
 });
 
 test('a cancelled build is gone at once and for every hub, its waiters are told, and it can be begun anew', async (t) => {
-  const { builder, open: openOther, key, start, pod, pods, kubelet, api, settleAll } = await withSettle(t);
+  const { builder, open: openOther, key, start, pod, pods, kubelet, settleAll, driven } = await withSettle(t);
   const other = await openOther();
-  const generation = await start();
+  const generation = await driven(start());
   kubelet.run(pod(), 'canary', []);
   kubelet.start(pod(), 'install');
   kubelet.say(pod(), 'install', 'one');
   const waiting = other.wait(key, generation, never);
   const log = collect(other.log(key, generation, START, never));
   await settleAll();
-  const name = pod();
   await builder.cancel(key);
   assert.deepEqual(await builder.status(key), { state: 'absent' });
-  api.closeLog('builds', name, 'install');
   await settleAll();
-  assert.deepEqual(await waiting, { state: 'absent' });
-  assert.match(spelled(await log).at(-1) ?? '', /The log ends here/);
+  assert.deepEqual(await driven(waiting), { state: 'absent' });
+  assert.match(spelled(await driven(log)).at(-1) ?? '', /The log ends here/);
   assert.deepEqual(pods(), []);
   await builder.cancel(key);
-  assert.equal((await start(other)).length, 6);
+  assert.equal((await driven(start(other))).length, 6);
   assert.equal(pods().length, 1);
 });
 
 test('a build that the cluster takes away is begun once more and goes on in the same log; a second time it is lost', async (t) => {
-  const { builder, key, start, pod, pods, kubelet, api, settleAll } = await withSettle(t);
-  const generation = await start();
+  const {
+    builder,
+    key,
+    start,
+    pod,
+    pods,
+    kubelet,
+    registry,
+    api,
+    clock,
+    open: openOther,
+    settleAll,
+    driven,
+  } = await withSettle(t);
+  const generation = await driven(start());
   const log = collect(builder.log(key, generation, START, never));
-  const first = pod();
-  kubelet.run(first, 'canary', []);
-  kubelet.start(first, 'install');
-  kubelet.say(first, 'install', 'one');
-  const evict = (name: string) =>
-    kubelet.phase(name, 'Failed', { reason: 'Evicted', message: 'The node was low on resource: memory.' });
-  kubelet.end(first, 'install', 137, {}, false);
-  evict(first);
-  for (let round = 0; round < 10; round += 1) await settleAll();
-  assert.equal(pods().length, 2);
+  const waiting = builder.wait(key, generation, never);
+  const uid = () => api.pods('builds').get(pod())?.metadata?.uid;
+  const evict = () =>
+    kubelet.phase(pod(), 'Failed', { reason: 'Evicted', message: 'The node was low on resource: memory.' });
+  const first = uid();
+  kubelet.run(pod(), 'canary', []);
+  kubelet.start(pod(), 'install');
+  kubelet.say(pod(), 'install', 'one');
+  kubelet.end(pod(), 'install', 137, {}, false);
+  evict();
+  await eventually(async () => {
+    await clock.advance(50);
+    assert.notEqual(uid(), first);
+  });
+  assert.equal(pods().length, 1);
   assert.deepEqual(await builder.status(key), { state: 'running', generation });
-  const second = pods().find((name) => name !== first) ?? '';
-  kubelet.run(second, 'canary', []);
-  kubelet.start(second, 'install');
-  kubelet.say(second, 'install', 'one', 'two');
-  kubelet.end(second, 'install', 137, {}, false);
-  evict(second);
+  const other = await openOther();
+  const resumed = collect(other.log(key, generation, { building: 1, pushing: 0 }, never));
+  kubelet.forget(pod());
+  kubelet.run(pod(), 'canary', []);
+  kubelet.start(pod(), 'install');
+  kubelet.say(pod(), 'install', 'one', 'two');
+  await settleAll();
+  kubelet.end(pod(), 'install', 137, {}, false);
+  evict();
   for (let round = 0; round < 10; round += 1) await settleAll();
-  assert.equal(failed(await builder.wait(key, generation, never)).code, 'build_lost');
-  assert.equal(pods().length, 2, 'there is no third');
-  const lines = await log;
+  assert.equal(failed(await driven(waiting)).code, 'build_lost');
+  const expected = [
+    'building 1 one',
+    'building 2 The …',
+    'building 2000000 The …',
+    'building 2000001 one',
+    'building 2000002 two',
+    'building 2000003 The …',
+  ];
+  const short = (lines: readonly BuildLogLine[]) => spelled(lines).map((line) => line.replace(/ The .*$/, ' The …'));
+  assert.deepEqual(short(await driven(log)), expected);
   assert.deepEqual(
-    spelled(lines).map((line) => line.replace(/ The .*$/, ' The …')),
-    [
-      'building 1 one',
-      'building 2 The …',
-      'building 2000000 The …',
-      'building 2000001 one',
-      'building 2000002 two',
-      'building 2000003 The …',
-    ],
+    short(await driven(resumed)),
+    expected.slice(1),
+    'another hub has the first attempt from the registry',
   );
-  assert.equal(api.calls.filter(({ verb }) => verb === 'createPod').length, 2);
+  assert.equal(api.calls.filter(({ verb }) => verb === 'createPod').length, 2, 'there is no third attempt');
+  await eventually(() => assert.deepEqual(registry.held()[`liveleaf/env-${key}`], ['000001.1.log', '000001.log']));
+  assert.equal(await driven(start()), '000002');
 });
 
 test('a push that the registry was cut from is tried in a second pod, whose log goes on in the phase of pushing', async (t) => {
-  const { builder, key, start, pod, pods, kubelet, settleAll } = await withSettle(t);
-  const generation = await start();
+  const { builder, key, start, pod, kubelet, api, clock, settleAll, driven } = await withSettle(t);
+  const generation = await driven(start());
   const log = collect(builder.log(key, generation, START, never));
-  const first = pod();
-  kubelet.run(first, 'canary', []);
-  kubelet.run(first, 'install', ['installed']);
-  kubelet.run(first, 'push', ['cut'], 1, { code: 'registry_down', reason: 'reset' });
+  const uid = () => api.pods('builds').get(pod())?.metadata?.uid;
+  const first = uid();
+  kubelet.run(pod(), 'canary', []);
+  kubelet.run(pod(), 'install', ['installed']);
+  kubelet.run(pod(), 'push', ['cut'], 1, { code: 'registry_down', reason: 'reset' });
+  await eventually(async () => {
+    await clock.advance(50);
+    assert.notEqual(uid(), first);
+  });
+  kubelet.forget(pod());
+  kubelet.build(pod());
   await settleAll();
-  const second = pods().find((name) => name !== first) ?? assert.fail('there is no second pod');
-  kubelet.build(second);
-  await settleAll();
-  assert.equal((await builder.wait(key, generation, never)).state, 'built');
-  const lines = spelled(await log);
+  assert.equal((await driven(builder.wait(key, generation, never))).state, 'built');
+  const lines = spelled(await driven(log));
   assert.equal(lines[0], 'building 1 installed');
   assert.equal(lines[1], 'pushing 1 cut');
   assert.match(lines[2] ?? '', /^pushing 2000000 /);
@@ -284,9 +335,49 @@ test('a push that the registry was cut from is tried in a second pod, whose log 
   ]);
 });
 
+test('a build that is cancelled between two attempts leaves nothing, and one that is never begun again is absent', async (t) => {
+  const { builder, key, start, pod, pods, kubelet, registry, api, clock, settleAll, driven } = await withSettle(t);
+  const generation = await driven(start());
+  const waiting = builder.wait(key, generation, never);
+  const first = api.pods('builds').get(pod())?.metadata?.uid;
+  const evict = () => kubelet.phase(pod(), 'Failed', { reason: 'Evicted', message: 'The node was low on resource.' });
+  evict();
+  await eventually(async () => {
+    await clock.advance(50);
+    assert.notEqual(api.pods('builds').get(pod())?.metadata?.uid, first);
+  });
+  await builder.cancel(key);
+  assert.deepEqual(registry.held(), {});
+  assert.deepEqual(await builder.status(key), { state: 'absent' });
+  await settleAll();
+  assert.deepEqual(await driven(waiting), { state: 'absent' });
+
+  await driven(start());
+  let broken = true;
+  api.onCall = ({ verb }) => {
+    if (verb === 'createPod' && broken) throw new KubernetesError(403, 'Forbidden', 'exceeded quota');
+  };
+  const again = builder.wait(key, generation, never);
+  evict();
+  await eventually(async () => {
+    await clock.advance(50);
+    assert.deepEqual(pods(), []);
+  });
+  await eventually(async () =>
+    assert.equal((await builder.status(key)).state, 'running', 'the next attempt may come at any moment'),
+  );
+  await clock.advance(30_000);
+  assert.deepEqual(await driven(again), { state: 'absent' });
+  assert.deepEqual(await builder.status(key), { state: 'absent' });
+  broken = false;
+  assert.equal(await driven(start()), '000002');
+});
+
 test('a build that says nothing is ended by whichever hub sees it, with its log kept', async (t) => {
-  const { builder, key, start, pod, kubelet, api, clock, settleAll } = await withSettle(t, { silenceMs: 600_000 });
-  const generation = await start();
+  const { builder, key, start, pod, kubelet, api, clock, settleAll, driven } = await withSettle(t, {
+    limits: { silenceMs: 600_000 },
+  });
+  const generation = await driven(start());
   const name = pod();
   kubelet.run(name, 'canary', []);
   kubelet.start(name, 'install');
@@ -302,7 +393,7 @@ test('a build that says nothing is ended by whichever hub sees it, with its log 
   kubelet.end(name, 'install', 143);
   kubelet.phase(name, 'Failed', { reason: 'DeadlineExceeded' });
   await settleAll();
-  const error = failed(await builder.wait(key, generation, never));
+  const error = failed(await driven(builder.wait(key, generation, never)));
   assert.equal(error.code, 'build_timeout');
   assert.match(error.message, /said nothing/);
   assert.equal(error.logTail?.at(-1), 'minute 29');
@@ -314,23 +405,23 @@ test('what a node cannot pull or make fails soon, with the kubelet’s own words
     ['InvalidImageName', 'pull_failed'],
     ['CreateContainerConfigError', 'unhealthy'],
   ] as const) {
-    const { builder, key, start, pod, kubelet, clock, settleAll } = await withSettle(t);
-    const generation = await start();
+    const { builder, key, start, pod, kubelet, clock, settleAll, driven } = await withSettle(t);
+    const generation = await driven(start());
     kubelet.wait(pod(), 'canary', reason, 'it is not there');
     await clock.advance(30_000);
     assert.equal((await builder.status(key)).state, 'running');
     await clock.advance(60_000);
     kubelet.phase(pod(), 'Failed', { reason: 'DeadlineExceeded' });
     await settleAll();
-    const error = failed(await builder.wait(key, generation, never));
+    const error = failed(await driven(builder.wait(key, generation, never)));
     assert.equal(error.code, expected);
     assert.match(error.logTail?.join('\n') ?? '', /it is not there/);
   }
 });
 
 test('a build that no node has room for is given up, remembered and cleared away', async (t) => {
-  const { builder, key, start, pods, clock, registry } = await withSettle(t);
-  const generation = await start();
+  const { builder, key, start, pods, clock, registry, driven } = await withSettle(t);
+  const generation = await driven(start());
   const log = collect(builder.log(key, generation, START, never));
   await clock.advance(700_000);
   const error = failed(await builder.status(key));
@@ -339,11 +430,11 @@ test('a build that no node has room for is given up, remembered and cleared away
   assert.deepEqual(pods(), []);
   await eventually(() => assert.deepEqual(registry.held()[`liveleaf/env-${key}`], ['000001.log']));
   await clock.advance(60_000);
-  assert.ok((await log).length <= 1);
+  assert.ok((await driven(log)).length <= 1);
 });
 
 test('what the cluster refuses is told as what it is: a quota to wait for, a permission to be given, a bug, an absence', async (t) => {
-  const { start, api, pods } = await withSettle(t);
+  const { start, api, pods, driven } = await withSettle(t);
   const cases = [
     [new KubernetesError(403, 'Forbidden', 'pods "x" is forbidden: exceeded quota: builds'), 'capacity'],
     [new KubernetesError(403, 'Forbidden', 'pods is forbidden: User "hub" cannot create'), 'unhealthy'],
@@ -360,44 +451,44 @@ test('what the cluster refuses is told as what it is: a quota to wait for, a per
     assert.deepEqual(pods(), []);
   }
   api.onCall = undefined;
-  assert.equal(await start(), '000001');
+  assert.equal(await driven(start()), '000001');
 });
 
 test('a create whose answer is lost is one build when it is tried again', async (t) => {
-  const { start, api, pods, builder, key } = await withSettle(t);
+  const { start, api, pods, builder, key, driven } = await withSettle(t);
   let lose = true;
   api.onAnswer = ({ verb }) => {
     if (verb === 'createPod' && lose) throw new KubernetesError(0, 'Cut', 'the connection was cut');
   };
   await assert.rejects(start(), code('capacity'));
   lose = false;
-  assert.equal(await start(), '000001');
+  assert.equal(await driven(start()), '000001');
   assert.equal(pods().length, 1);
   assert.equal((await builder.status(key)).state, 'running');
 });
 
 test('a build that someone deletes is lost to those who wait for it, and nothing is begun again unasked', async (t) => {
-  const { builder, key, start, pod, pods, api, kubelet, settleAll } = await withSettle(t);
-  const generation = await start();
+  const { builder, key, start, pod, pods, api, kubelet, settleAll, driven } = await withSettle(t);
+  const generation = await driven(start());
   kubelet.run(pod(), 'canary', []);
   kubelet.start(pod(), 'install');
   const waiting = builder.wait(key, generation, never);
   await settleAll();
   api.remove('builds', pod());
   await settleAll();
-  assert.deepEqual(await waiting, { state: 'absent' });
+  assert.deepEqual(await driven(waiting), { state: 'absent' });
   assert.deepEqual(pods(), []);
 });
 
 test('a hub that closes leaves its builds alone, and the next one keeps their logs', async (t) => {
-  const { builder, key, start, pod, pods, kubelet, registry, open: openOther, settleAll } = await withSettle(t);
-  const generation = await start();
+  const { builder, key, start, pod, pods, kubelet, registry, open: openOther, settleAll, driven } = await withSettle(t);
+  const generation = await driven(start());
   await builder.close();
   assert.equal(pods().length, 1);
   kubelet.build(pod());
   const next = await openOther();
   await settleAll();
-  assert.equal((await next.wait(key, generation, never)).state, 'built');
+  assert.equal((await driven(next.wait(key, generation, never))).state, 'built');
   await eventually(() => assert.deepEqual(registry.held()[`liveleaf/env-${key}`], ['000001', '000001.log']));
 });
 
@@ -409,8 +500,8 @@ test('own code needs a git host', async (t) => {
 });
 
 test('a watch that is stale is not believed: the cluster is asked', async (t) => {
-  const { builder, key, start, api, clock, open: openOther } = await withSettle(t);
-  await start();
+  const { builder, key, start, api, clock, open: openOther, driven } = await withSettle(t);
+  await driven(start());
   const other = await openOther();
   api.onCall = ({ verb }) => {
     if (verb === 'watchPods') throw new KubernetesError(0, 'Unreachable', 'no watch');
