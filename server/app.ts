@@ -40,6 +40,10 @@ export interface HubParts {
   readonly addresses: RouteParts['addresses'];
   /** Sentences about what isolates sessions here. */
   readonly isolation: readonly string[];
+  /** Why this hub cannot launch just now although it runs; default nothing. */
+  readonly hindrance?: () => string | undefined;
+  /** Seconds since the cluster last told of a kind of object, by the kind's name; default none. */
+  readonly watchAgesS?: () => Readonly<Record<string, number>>;
 }
 
 export interface HubApp {
@@ -66,6 +70,7 @@ export const buildApp = async (config: Config, parts: HubParts): Promise<HubApp>
   const buildLogs = createBuildLogs(builder, (error) => log.error({ err: error }, 'a build log could not be read'));
   const streams = new EventStreams({ maxStreams: quota.streams, maxStreamsPerAddress: quota.streamsPerAddress });
   const metrics = createMetrics({
+    watchAgesS: () => parts.watchAgesS?.() ?? {},
     launchesActive: () => launcher.active,
     streamsOpen: () => streams.size,
     sessions: async () => {
@@ -143,7 +148,7 @@ export const buildApp = async (config: Config, parts: HubParts): Promise<HubApp>
     providers: parts.providers,
     metrics,
     isolation: parts.isolation,
-    isServing: () => serving,
+    hindrance: () => (serving ? parts.hindrance?.() : 'The hub is stopping.'),
   });
 
   return {

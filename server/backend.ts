@@ -17,6 +17,9 @@ export interface Backend extends Sources {
   readonly builder: Builder & HousekeepingParts['builder'];
   readonly spawner: Spawner & HousekeepingParts['spawner'];
   readonly keys: KeyRing;
+  /** Why nothing can be launched just now; absent where that cannot be. */
+  readonly hindrance?: () => string | undefined;
+  readonly watchAgesS?: () => Readonly<Record<string, number>>;
 }
 
 export interface BackendOptions {

@@ -126,7 +126,14 @@ export const createKubernetesParts = async (options: KubernetesPartsOptions): Pr
     maxAgeMs: sessions.maxAgeMs,
     startTimeoutMs: sessions.startTimeoutMs,
   });
+  const watches = { sessions: watch, builds: builder.watch };
   return {
+    hindrance: () =>
+      Object.values(watches).every((each) => each.list().isFresh)
+        ? undefined
+        : 'The cluster has not told of its pods for a while; the hub waits for it.',
+    watchAgesS: () =>
+      Object.fromEntries(Object.entries(watches).map(([name, each]) => [name, each.list().ageMs / 1_000])),
     providers,
     content,
     planner,

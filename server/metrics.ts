@@ -8,6 +8,8 @@ export interface MetricsSources {
   readonly streamsOpen: () => number;
   /** Sessions by state. */
   readonly sessions: () => Promise<ReadonlyMap<string, number>>;
+  /** Seconds since a cluster last told of its objects, by what is watched. */
+  readonly watchAgesS: () => Readonly<Record<string, number>>;
 }
 
 export interface Metrics {
@@ -58,6 +60,15 @@ export const createMetrics = (sources: MetricsSources): Metrics => {
     async collect() {
       const counts = await sources.sessions();
       for (const state of ['reserved', 'starting', 'ready', 'failed']) this.set({ state }, counts.get(state) ?? 0);
+    },
+  });
+  new Gauge({
+    name: 'liveleaf_watch_age_seconds',
+    help: 'Time since the cluster last told of what is watched; absent on one machine.',
+    labelNames: ['watch'],
+    registers,
+    collect() {
+      for (const [watch, age] of Object.entries(sources.watchAgesS())) this.set({ watch }, age);
     },
   });
   new Gauge({

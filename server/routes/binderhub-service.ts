@@ -8,7 +8,7 @@ const BINDERHUB_VERSION = '1.0.0';
 
 /** BinderHub's service routes, field for field. */
 export const registerBinderHubService = (app: App, parts: RouteParts): void => {
-  const { providers, spawner, config, isolation, version, isServing, metrics } = parts;
+  const { providers, spawner, config, isolation, version, hindrance, metrics } = parts;
 
   app.get(BINDERHUB.versions, { schema: { summary: 'Versions, and what isolates sessions' } }, async () => ({
     builder_info: { liveleaf: version },
@@ -27,7 +27,7 @@ export const registerBinderHubService = (app: App, parts: RouteParts): void => {
     // A public status page takes these by their order.
     const checks = [
       { service: 'Docker registry', ok: true },
-      { service: 'JupyterHub API', ok: isServing() },
+      { service: 'JupyterHub API', ok: hindrance() === undefined },
       {
         service: 'Pod quota',
         ok: live.length < quota,

@@ -56,6 +56,6 @@ export interface RouteParts {
   readonly metrics: Metrics;
   /** Sentences about what isolates sessions here. */
   readonly isolation: readonly string[];
-  /** Whether new launches are served: false once the hub is stopping. */
-  readonly isServing: () => boolean;
+  /** Why new launches are not served just now, such as that the hub is stopping; undefined while they are. */
+  readonly hindrance: () => string | undefined;
 }

@@ -167,6 +167,25 @@ describe('BinderHub’s routes', () => {
     assert.deepEqual(await json('/livez'), { ok: true });
     assert.deepEqual(await json('/readyz'), { ok: true });
   });
+
+  it('is not ready, and says why, while what it runs on is away; and tells the age of what it knows', async () => {
+    let why: string | undefined = 'The cluster has not told of its pods for a while.';
+    const away = await startTestHub({ parts: { hindrance: () => why, watchAgesS: () => ({ sessions: 61.5 }) } });
+    try {
+      const answer = await fetch(`${away.address}/readyz`);
+      assert.equal(answer.status, 503);
+      assert.equal(((await answer.json()) as { detail: string }).detail, why);
+      assert.equal((await fetch(`${away.address}/health`)).status, 503);
+      assert.match(
+        await (await fetch(`${away.address}/metrics`)).text(),
+        /^liveleaf_watch_age_seconds\{watch="sessions"\} 61\.5$/m,
+      );
+      why = undefined;
+      assert.equal((await fetch(`${away.address}/readyz`)).status, 200);
+    } finally {
+      await away.close();
+    }
+  });
 });
 
 describe('@jupyterhub/binderhub-client', () => {
