@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { CoreV1Api, KubeConfig, NetworkingV1Api } from '@kubernetes/client-node';
 import { systemClock } from '../../server/clock.ts';
 import type { PythonPlan } from '../../server/environments/plan.ts';
 import type { V1Pod } from '../../server/kubernetes/kubernetes-api.ts';
@@ -11,7 +12,9 @@ import { locateImage, parseImageReference, wantedOf } from '../../server/registr
 import { createRegistryClient } from '../../server/registry/registry-client.ts';
 import { clusterImage, TEST_REGISTRY } from '../helpers/cluster-images.ts';
 import { clusterNamespace, type ClusterNamespace } from '../helpers/cluster-namespace.ts';
-import { BASE_PACKAGES, startPackageIndex } from '../helpers/package-index.ts';
+import { BASE_PACKAGES } from '../helpers/package-index.ts';
+import { packageIndexFiles, type PackageIndexFiles } from '../helpers/package-index-files.ts';
+import { restricted, restrictedPod } from '../helpers/restricted-pod.ts';
 import { describeRegistry } from '../server/registry/describe-registry.ts';
 
 const URL_OF_REGISTRY = `http://${TEST_REGISTRY}`;
@@ -19,65 +22,10 @@ const START_TIMEOUT_MS = 120_000;
 
 describeRegistry('The cluster’s registry', async () => ({ url: URL_OF_REGISTRY, options: {} }));
 
-type Container = NonNullable<V1Pod['spec']>['containers'][number];
-
-/** A pod of the restricted level, with what a build has and no more. */
-const restrictedPod = (name: string, spec: Partial<NonNullable<V1Pod['spec']>>): V1Pod => ({
-  metadata: { name },
-  spec: {
-    containers: [],
-    restartPolicy: 'Never',
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
-    terminationGracePeriodSeconds: 0,
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: 1000,
-      runAsGroup: 1000,
-      fsGroup: 1000,
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
-    ...spec,
-  },
-});
-const restricted = (container: Omit<Container, 'resources' | 'securityContext'>): Container => ({
-  ...container,
-  terminationMessagePolicy: 'File',
-  resources: { requests: { cpu: '50m', memory: '64Mi' }, limits: { cpu: '1', memory: '512Mi' } },
-  securityContext: {
-    allowPrivilegeEscalation: false,
-    readOnlyRootFilesystem: true,
-    capabilities: { drop: ['ALL'] },
-  },
-});
-
-/** The packages of an index as files of one volume, so that no network is needed: a folder of pages and one of files. */
-const indexInSecret = async (): Promise<{ data: Record<string, string>; items: { key: string; path: string }[] }> => {
-  const packages = [...BASE_PACKAGES, { name: 'alpha', version: '1.0' }];
-  const index = await startPackageIndex(packages);
-  const data: Record<string, string> = {};
-  const items: { key: string; path: string }[] = [];
-  for (const { name, version } of packages) {
-    const { url } = index.file(name, version);
-    const wheel = Buffer.from(await (await fetch(url)).arrayBuffer());
-    const file = url.slice(url.lastIndexOf('/') + 1);
-    const page = `<!doctype html><body><a href="../../files/${file}">${file}</a></body>`;
-    for (const [key, path, content] of [
-      [file, `files/${file}`, wheel],
-      [`${name}.html`, `simple/${name}/index.html`, Buffer.from(page)],
-    ] as const) {
-      data[key] = content.toString('base64');
-      items.push({ key, path });
-    }
-  }
-  await index.close();
-  return { data, items };
-};
-
 describe('A build pod on the cluster', { timeout: 600_000 }, () => {
   let namespace: ClusterNamespace;
   let base: { image: string; repository: string; digest: string; python: string };
-  let index: Awaited<ReturnType<typeof indexInSecret>>;
+  let index: PackageIndexFiles;
   const repository = `liveleaf-test-${randomBytes(6).toString('hex')}/env`;
   const client = createRegistryClient({ allowHttp: true, clock: systemClock, log: { warn: () => undefined } });
 
@@ -94,7 +42,7 @@ describe('A build pod on the cluster', { timeout: 600_000 }, () => {
       digest: manifest.digest,
       python: labels['liveleaf.python'] ?? '',
     };
-    index = await indexInSecret();
+    index = await packageIndexFiles([...BASE_PACKAGES, { name: 'alpha', version: '1.0' }]);
     await namespace.api.createSecret(namespace.name, { metadata: { name: 'index' }, data: index.data });
   });
   after(async () => {
@@ -243,6 +191,41 @@ print(sys.prefix, alpha.version, flags, os.stat(alpha.__file__).st_uid, os.path.
     assert.deepEqual([ok, code], [false, 'build_failed']);
     assert.match(output?.join(' ') ?? '', /ahpla was not found in the package registry/);
     assert.equal(await client.manifest({ registry: URL_OF_REGISTRY, repository }, '000003'), undefined);
+  });
+
+  it('lets nothing run before the network policy holds, and nothing at all where there is none', async () => {
+    const kubeconfig = new KubeConfig();
+    kubeconfig.loadFromDefault();
+    const { spec } = await kubeconfig.makeApiClient(CoreV1Api).readNamespacedService({
+      name: 'kubernetes',
+      namespace: 'default',
+    });
+    const canary = `${spec?.clusterIP}:443`;
+    await kubeconfig.makeApiClient(NetworkingV1Api).createNamespacedNetworkPolicy({
+      namespace: namespace.name,
+      body: {
+        metadata: { name: 'canary' },
+        spec: { podSelector: { matchLabels: { policy: 'yes' } }, policyTypes: ['Egress'], egress: [] },
+      },
+    });
+    const waiting = (name: string): V1Pod =>
+      restrictedPod(name, {
+        containers: [
+          restricted({
+            name: 'canary',
+            image: base.image,
+            command: ['/usr/bin/python3', '-I', '-S', '/opt/liveleaf/build/wait_canary.py'],
+            env: [{ name: 'LIVELEAF_CANARY', value: canary }],
+          }),
+        ],
+      });
+    const [held, open] = await Promise.all([
+      run({ ...waiting('bound'), metadata: { name: 'bound', labels: { policy: 'yes' } } }),
+      run(waiting('open')),
+    ]);
+    assert.equal(held.status?.phase, 'Succeeded', await logOf('bound', 'canary'));
+    assert.equal(open.status?.phase, 'Failed');
+    assert.equal(endOf(open, 'canary').code, 'unhealthy');
   });
 
   it('loses no line to the node, however soon it ends after its last one', async () => {

@@ -19,6 +19,10 @@ interface Packed {
   readonly diffId: string;
 }
 
+/** Runs a program that every Linux has; throws where it fails. */
+const system = (program: string, args: readonly string[], input: Uint8Array = Buffer.alloc(0)): Buffer =>
+  execFileSync(program, args, { input });
+
 const sha256 = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 const openTree = async (t: TestContext): Promise<string> => {
@@ -133,8 +137,8 @@ describe('A packed layer', { concurrency: 2 }, () => {
     const [folder, target] = [await openTree(t), await openTree(t)];
     await fill(folder, 'forth', new Date());
     const { stdout } = await pack(folder);
-    execFileSync('tar', ['xzf', '-', '-C', target, '--no-same-owner'], { input: stdout });
-    execFileSync('diff', ['-r', '--no-dereference', folder, join(target, 'srv/env')]);
+    system('tar', ['xzf', '-', '-C', target, '--no-same-owner'], stdout);
+    system('diff', ['-r', '--no-dereference', folder, join(target, 'srv/env')]);
   });
 
   it('holds nothing of what a link leads to, be it a secret, a folder or the whole machine', async (t) => {
@@ -167,7 +171,7 @@ describe('A packed layer', { concurrency: 2 }, () => {
 
   it('leaves out, with a line each, what no image can hold', async (t) => {
     const folder = await openTree(t);
-    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    system('mkfifo', [join(folder, 'pipe')]);
     await mkdir(join(folder, '.wh.folder'));
     await writeFile(join(folder, '.wh.folder', 'inside'), 'hidden');
     await writeFile(join(folder, '.wh..wh..opq'), '');
@@ -195,8 +199,8 @@ describe('A packed layer', { concurrency: 2 }, () => {
     await writeFile(name, 'x');
     const { stdout } = await pack(folder);
     const target = await openTree(t);
-    execFileSync('tar', ['xzf', '-', '-C', target, '--no-same-owner'], { input: stdout });
-    execFileSync('diff', ['-r', folder, join(target, 'srv/env')]);
+    system('tar', ['xzf', '-', '-C', target, '--no-same-owner'], stdout);
+    system('diff', ['-r', folder, join(target, 'srv/env')]);
   });
 
   it('refuses names that leave their folder, as a broken file system may list them', async () => {
@@ -283,7 +287,7 @@ print(json.dumps([attempt(shorten), attempt(swap)]))`;
       const folder = await openTree(t);
       await fill(folder, 'forth', new Date());
       const { stdout, packed } = await pack(folder, 'zstd');
-      const raw = execFileSync('zstd', ['-dc'], { input: stdout });
+      const raw = system('zstd', ['-dc'], stdout);
       assert.equal(sha256(raw), packed?.diffId);
       assert.equal((await pack(folder)).packed?.diffId, packed?.diffId);
     });

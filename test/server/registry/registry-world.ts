@@ -17,7 +17,7 @@ import { startFakeRegistry, type FakeRegistry, type FakeRegistryOptions } from '
 const HASTE = 20;
 
 /** A clock that runs twenty times as fast, so that no test waits for a client's patience. */
-export const hastyClock: Clock = {
+const hastyClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now() * HASTE,
   sleep: (durationMs, signal) => delay(durationMs / HASTE, undefined, signal === undefined ? {} : { signal }),
