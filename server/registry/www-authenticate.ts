@@ -7,7 +7,8 @@ export interface Challenge {
 }
 
 const TOKEN = "[A-Za-z0-9!#$%&'*+.^_`|~-]+";
-const PARAMETER = new RegExp(`^(${TOKEN})[ \\t]*=[ \\t]*(?:"((?:[^"\\\\]|\\\\.)*)"|(${TOKEN}))`, 's');
+// Values without quotes are taken as they come: a colon in one is no token, and is sent all the same.
+const PARAMETER = new RegExp(`^(${TOKEN})[ \\t]*=[ \\t]*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,"]+))`, 's');
 const SCHEME = new RegExp(`^(${TOKEN})(?:[ \\t]+|$|(?=,))`);
 
 /** Takes the challenges out of a header's values; what cannot be one ends its value. */
