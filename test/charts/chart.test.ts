@@ -176,6 +176,21 @@ describe('the chart', () => {
     assert.deepEqual(routes(rendered('one-hostname')), ['hub.example.org/user/ sessions', 'hub.example.org/ http']);
   });
 
+  it('tests with what is told, else what may run, else the demo', () => {
+    const launch = (name: (typeof VALUES)[number], ...more: string[]): string =>
+      only(rendered(name, ...more), 'Pod')['spec'].containers[0].env.find(
+        (each: { name: string }) => each.name === 'LAUNCH',
+      ).value;
+    assert.equal(launch('minimal'), '');
+    assert.equal(launch('minimal', '--set', 'demo=true'), 'dir/demo/blog/HEAD');
+    assert.equal(launch('ingress', '--set', 'demo=true'), 'gh/owner/book/HEAD', 'and not one with a star');
+    assert.equal(launch('ingress', '--set', 'test.launch=gh/owner/other/main'), 'gh/owner/other/main');
+    const hub = (...more: string[]) =>
+      only(rendered('minimal', ...more), 'Deployment')['spec'].template.spec.containers[0].args;
+    assert.equal(hub(), undefined);
+    assert.deepEqual(hub('--set', 'demo=true'), ['--demo', '/opt/liveleaf/demo']);
+  });
+
   it('says the next command', () => {
     const notes = (name: (typeof VALUES)[number]): string => {
       const { stdout } = helm(['install', 'liveleaf', CHART, '--dry-run=client', '-n', 'hub', '-f', valuesFile(name)]);

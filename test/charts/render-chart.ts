@@ -27,10 +27,12 @@ export interface Manifest {
 
 let program: string | undefined;
 
+/** The path of Helm, which is fetched where there is none. */
+export const helmPath = (): string => (program ??= ensureHelm());
+
 /** Runs Helm to its end. */
 export const helm = (args: readonly string[]): { status: number | null; stdout: string; stderr: string } => {
-  program ??= ensureHelm();
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 });
+  const { status, stdout, stderr } = spawnSync(helmPath(), args, { encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 });
   return { status, stdout, stderr };
 };
 
