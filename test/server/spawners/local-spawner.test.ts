@@ -230,7 +230,7 @@ print(b"keys" in subprocess.run(["unshare", "-U", "-r", "-m", "sh", "-c", nested
 
   it('starts a killed kernel again', async () => {
     // The timer lets it answer first.
-    await session.run('x = 1; import os, threading; threading.Timer(0.05, lambda: os.kill(os.getpid(), 9)).start()');
+    await session.run('x = 1; import os, threading; threading.Timer(0.5, lambda: os.kill(os.getpid(), 9)).start()');
     const state = async () => {
       const { text } = await askSession(session.name, session.upstream, `api/kernels/${session.kernel}`);
       return (JSON.parse(text) as { execution_state: string }).execution_state;
