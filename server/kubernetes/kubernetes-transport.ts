@@ -1,7 +1,9 @@
-import { Pool, ProxyAgent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
-import type { ClusterAccess, Credentials, TlsSettings } from './cluster-access.ts';
+import { createApiConnections } from './api-connections.ts';
+import type { ClusterAccess } from './cluster-access.ts';
+import { startDeadline } from './deadline.ts';
 import { KubernetesError } from './kubernetes-error.ts';
 import { retryAfterMs, statusError, transportError, type Refusal } from './transport-errors.ts';
 import { untilAborted } from './until-aborted.ts';
@@ -39,12 +41,6 @@ export const TRANSPORT_TIMEOUTS: TransportTimeouts = {
 const MAX_ANSWER_BYTES = 64 * 2 ** 20;
 const MAX_REFUSAL_BYTES = 64 * 2 ** 10;
 
-/** More calls at once wait for one another; the API's own fairness would make them wait at its end. */
-const MAX_CONNECTIONS = 16;
-
-/** Below the minute and a half after which the API closes idle connections. */
-const KEEP_ALIVE_MS = 30_000;
-
 export interface StreamOptions {
   /** Longest wait for the answer to begin; 0 waits as long as the signal lets. */
   readonly headersTimeoutMs: number;
@@ -71,16 +67,6 @@ export interface KubernetesTransport {
   close(): Promise<void>;
 }
 
-interface Dispatchers {
-  readonly key: string;
-  /** For calls, few connections; for streams, each has one. */
-  readonly calls: Dispatcher;
-  readonly streams: Dispatcher;
-}
-
-const tlsKey = ({ ca, cert, key, passphrase, servername, rejectUnauthorized }: TlsSettings): string =>
-  [ca, cert, key, passphrase, servername, rejectUnauthorized].map(String).join('\0');
-
 const pathOf = ({ path, query = {} }: KubernetesRequest): string => {
   const given = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) if (value !== undefined) given.set(key, String(value));
@@ -103,66 +89,50 @@ export const createKubernetesTransport = (parts: TransportParts): KubernetesTran
   const { access, clock, log, timeouts, random = Math.random } = parts;
   const { origin, pathname } = new URL(access.server);
   const prefix = pathname.replace(/\/+$/, '');
-  let dispatchers: Dispatchers | undefined;
+  const connections = createApiConnections(access, timeouts.connectTimeoutMs);
 
-  const open = (tls: TlsSettings, connections: number | null): Dispatcher => {
-    const connect = { ...tls, timeout: timeouts.connectTimeoutMs, autoSelectFamily: true };
-    const options = { connections, pipelining: 1, keepAliveTimeout: KEEP_ALIVE_MS };
-    return access.proxyUrl === undefined
-      ? new Pool(origin, { ...options, connect })
-      : new ProxyAgent({ ...options, uri: access.proxyUrl, requestTls: connect });
-  };
-
-  /** New certificates need new connections; the old ones end with what they carry. */
-  const dispatchersFor = ({ tls }: Credentials): Dispatchers => {
-    const key = tlsKey(tls);
-    if (dispatchers?.key === key) return dispatchers;
-    void dispatchers?.calls.close();
-    void dispatchers?.streams.close();
-    return (dispatchers = { key, calls: open(tls, MAX_CONNECTIONS), streams: open(tls, null) });
-  };
-
+  /** Sends a request; resolves with the head of its answer. No signal reaches a login, nor a connection that is being made. */
   const send = async (
     kind: 'calls' | 'streams',
     request: KubernetesRequest,
     renew: boolean,
-    options: StreamOptions,
+    silenceTimeoutMs: number,
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> => {
-    // A login command may hang, and no signal reaches it.
-    const credentials = await untilAborted(access.credentials(renew), signal);
-    return dispatchersFor(credentials)[kind].request({
+    const { headers, tls } = await untilAborted(access.credentials(renew), signal);
+    const sent = connections.for(kind, tls).request({
       origin,
       path: `${prefix}${pathOf(request)}`,
       method: request.method,
       headers: {
-        ...credentials.headers,
+        ...headers,
         accept: 'application/json, */*',
         'user-agent': 'liveleaf',
         ...(request.body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),
       },
       body: request.body ?? null,
-      headersTimeout: options.headersTimeoutMs,
-      bodyTimeout: options.silenceTimeoutMs,
+      headersTimeout: 0,
+      bodyTimeout: silenceTimeoutMs,
       signal,
     });
+    return untilAborted(sent, signal);
   };
 
   /** One request and its whole answer within `timeoutMs`. */
   const attempt = async (request: KubernetesRequest, renew: boolean, timeoutMs: number): Promise<string | Refusal> => {
-    const timer = new AbortController();
-    const late = () => new KubernetesError(0, 'Timeout', `The Kubernetes API did not answer within ${timeoutMs} ms.`);
-    const timeout = setTimeout(() => timer.abort(late()), timeoutMs);
+    const deadline = startDeadline(timeoutMs, () => tooLate(timeoutMs));
     try {
-      const unbounded = { headersTimeoutMs: 0, silenceTimeoutMs: 0 };
-      const answer = await send('calls', request, renew, unbounded, timer.signal);
+      const answer = await send('calls', request, renew, 0, deadline.signal);
       const isDone = answer.statusCode < 300;
       const text = await readBody(answer.body, isDone ? MAX_ANSWER_BYTES : MAX_REFUSAL_BYTES);
       return isDone ? text : { status: answer.statusCode, headers: answer.headers, text };
     } catch (error) {
-      throw timer.signal.aborted ? timer.signal.reason : transportError(error, access.server);
+      if (!deadline.signal.aborted) throw transportError(error, access.server);
+      // Where one connection died without a word, those that lie idle beside it most likely did too.
+      connections.drop();
+      throw deadline.signal.reason;
     } finally {
-      clearTimeout(timeout);
+      deadline.end();
     }
   };
 
@@ -177,8 +147,8 @@ export const createKubernetesTransport = (parts: TransportParts): KubernetesTran
       try {
         answer = await attempt(request, renew, Math.max(1, Math.min(timeouts.callTimeoutMs, leftMs())));
       } catch (error) {
-        // The server may close an idle connection at the very moment when it is used again.
-        if (method !== 'GET' || wasCut || !KubernetesError.is(error, 0) || error.reason !== 'Cut') throw error;
+        // The connection may have been dead already: a server closes idle ones, and a network forgets them.
+        if (method !== 'GET' || wasCut || leftMs() <= 0 || !isCut(error)) throw error;
         wasCut = true;
         continue;
       }
@@ -196,30 +166,38 @@ export const createKubernetesTransport = (parts: TransportParts): KubernetesTran
     }
   };
 
-  const stream: KubernetesTransport['stream'] = async function* (request, options, signal) {
+  const stream: KubernetesTransport['stream'] = async function* (request, options, outer) {
+    const { headersTimeoutMs, silenceTimeoutMs } = options;
     let renew = false;
-    try {
-      for (;;) {
-        signal.throwIfAborted();
-        const { statusCode: status, headers, body } = await send('streams', request, renew, options, signal);
-        if (status < 300) return yield* body as AsyncIterable<Buffer>;
+    for (;;) {
+      const deadline = startDeadline(headersTimeoutMs, () => tooLate(headersTimeoutMs), outer);
+      const { signal } = deadline;
+      try {
+        const answer = await send('streams', request, renew, silenceTimeoutMs, signal);
+        const { statusCode: status, headers, body } = answer;
+        if (status < 300) {
+          deadline.lift();
+          return yield* body as AsyncIterable<Buffer>;
+        }
         const text = await readBody(body, MAX_REFUSAL_BYTES);
         if (status !== 401 || renew) throw statusError({ status, headers, text }, request);
         renew = true;
+      } catch (error) {
+        throw signal.aborted ? signal.reason : transportError(error, access.server);
+      } finally {
+        deadline.end();
       }
-    } catch (error) {
-      throw signal.aborted ? signal.reason : transportError(error, access.server);
     }
   };
 
-  return {
-    call,
-    stream,
-    async close() {
-      await Promise.all([dispatchers?.calls.destroy(), dispatchers?.streams.destroy()]);
-    },
-  };
+  return { call, stream, close: () => connections.close() };
 };
+
+const tooLate = (timeoutMs: number) =>
+  new KubernetesError(0, 'Timeout', `The Kubernetes API did not answer within ${timeoutMs} ms.`);
+
+const isCut = (error: unknown): boolean =>
+  KubernetesError.is(error, 0) && (error.reason === 'Cut' || error.reason === 'Timeout');
 
 const parseAnswer = (text: string, { method, path }: KubernetesRequest): unknown => {
   try {

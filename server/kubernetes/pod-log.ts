@@ -42,8 +42,8 @@ type Progress = ContainerProgress | 'gone' | 'unknown';
 
 const SILENCE_MS = 60_000;
 const BACK_OFF = { firstMs: 250, maxMs: 3_000 };
-/** How often the log of a container that has ended is tried without anything new coming of it. */
-const MAX_FRUITLESS = 6;
+/** How often in a row the log of a container that has ended may be refused. */
+const MAX_REFUSALS = 6;
 
 const endOf = (log: NumberedLog, reason: PodLogEnd['reason']): PodLogEnd => ({
   kind: 'end',
@@ -118,7 +118,7 @@ export async function* followPodLog(
     }
   };
 
-  let fruitless = 0;
+  let refusals = 0;
   /** Where a node's clock was set back, times do not tell where to go on: then it is read from its beginning. */
   let mayResume = true;
   for (let now = await progress(); ; now = await progress()) {
@@ -128,21 +128,22 @@ export async function* followPodLog(
     if (now === 'running' || now === 'ended') {
       const { next } = log;
       const since = mayResume ? log.resumeAt : undefined;
-      let outcome: 'ended' | 'skips' | 'broken' = 'broken';
+      let outcome: 'ended' | 'skips' | 'cut' | 'refused';
       try {
         outcome = yield* read(since);
-      } catch {
+      } catch (error) {
         signal.throwIfAborted();
+        outcome = KubernetesError.is(error, 0) ? 'cut' : 'refused';
       }
       if (log.end !== undefined) return yield endOf(log, log.isWhole ? 'complete' : 'incomplete');
       if (log.next > next) {
         backOff.reset();
-        fruitless = 0;
+        refusals = 0;
       } else if (now === 'ended') {
         // It had ended before it was read from beginning to end once more, so nothing else can come.
         if (outcome === 'ended' && since === undefined) return yield endOf(log, 'unfinished');
         if (outcome === 'ended') mayResume = false;
-        if (++fruitless >= MAX_FRUITLESS) return yield endOf(log, 'unreadable');
+        if (outcome === 'refused' && ++refusals >= MAX_REFUSALS) return yield endOf(log, 'unreadable');
       }
       if (outcome === 'skips') mayResume = false;
     }

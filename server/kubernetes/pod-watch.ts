@@ -52,9 +52,6 @@ export interface PodWatch {
 const WATCH_SECONDS = 30;
 const MAX_AGE_MS = 45_000;
 const BACK_OFF = { firstMs: 200, maxMs: 15_000 };
-/** A watch that lasted so long was sound; trouble after it is new trouble. */
-const SOUND_MS = 5_000;
-
 /** Starts to list and watch at once, and never gives up: whatever ends a watch, another begins. */
 export const createPodWatch = (options: PodWatchOptions): PodWatch => {
   const { api, namespace, labelSelector, clock, log, random } = options;
@@ -66,6 +63,8 @@ export const createPodWatch = (options: PodWatchOptions): PodWatch => {
   const checks = new Set<() => void>();
   const closing = new AbortController();
   const { signal: closed } = closing;
+  /** A watch that lasted so long was sound, and where something was said so late in it, nothing is unsaid. */
+  const shortMs = (timeoutSeconds * 1_000) / 6;
   let heard: Moment | undefined;
 
   const ageMs = () => heard?.elapsedMs() ?? Infinity;
@@ -90,16 +89,12 @@ export const createPodWatch = (options: PodWatchOptions): PodWatch => {
     tell(store.replaceAll(listed));
   };
 
-  /** Watches once; returns whether the cluster said anything. */
-  const watch = async (): Promise<boolean> => {
+  const watch = async () => {
     const { resourceVersion } = store;
-    let hasSpoken = false;
     for await (const event of api.watchPods(namespace, { labelSelector, resourceVersion, timeoutSeconds }, closed)) {
-      hasSpoken = true;
       heard = markMoment(clock);
       tell(store.apply(event));
     }
-    return hasSpoken;
   };
 
   const run = async () => {
@@ -108,8 +103,9 @@ export const createPodWatch = (options: PodWatchOptions): PodWatch => {
       const began = markMoment(clock);
       try {
         if (mustList) await list();
-        // A watch in which nothing was said, not even a bookmark, proves nothing.
-        mustList = !(await watch());
+        await watch();
+        // Where not even a bookmark said towards its end that nothing more happened, only a list can.
+        mustList = ageMs() >= shortMs;
       } catch (err) {
         if (closed.aborted) return;
         mustList = true;
@@ -118,7 +114,7 @@ export const createPodWatch = (options: PodWatchOptions): PodWatch => {
           'a watch of pods broke off and begins anew',
         );
       }
-      if (began.elapsedMs() >= SOUND_MS) backOff.reset();
+      if (began.elapsedMs() >= shortMs) backOff.reset();
       else await clock.sleep(backOff.next(), closed).catch(() => undefined);
     }
   };

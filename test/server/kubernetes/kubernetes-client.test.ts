@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Credentials } from '../../../server/kubernetes/cluster-access.ts';
 import type { V1Pod } from '../../../server/kubernetes/kubernetes-api.ts';
@@ -9,6 +8,8 @@ import { createKubernetesClient, type KubernetesClient } from '../../../server/k
 import { KubernetesError } from '../../../server/kubernetes/kubernetes-error.ts';
 import { startFakeApiserver, type FakeApiserver } from '../../helpers/fake-apiserver.ts';
 import { badGateway, hang, refusal, resetAfter, saying, slow } from '../../helpers/fake-apiserver-faults.ts';
+import { startTunnelProxy } from '../../helpers/fake-apiserver-proxy.ts';
+import { startFaultProxy } from '../../helpers/fault-proxy.ts';
 
 const NAMESPACE = 'sessions';
 const pod = (name: string, labels: Record<string, string> = {}): V1Pod => ({
@@ -145,20 +146,64 @@ describe('the client of a cluster', () => {
     }
   });
 
-  it('waits no longer than it may for an answer, and the next call is sound', async () => {
-    await open(server.access.credentials, { callTimeoutMs: 200 });
-    server.fail('get', hang);
-    await assert.rejects(client.getPod(NAMESPACE, 'a'), is(0, 'Timeout', /200 ms/));
-    await assert.rejects(client.getPod(NAMESPACE, 'a'), is(404, 'NotFound'));
+  it('waits no longer than it may for an answer, and asks a second time for what it reads', async () => {
+    await open(server.access.credentials, { callTimeoutMs: 200, totalTimeoutMs: 350 });
     await client.createPod(NAMESPACE, pod('a'));
+    server.fail('get', hang);
+    assert.equal((await client.getPod(NAMESPACE, 'a')).metadata?.name, 'a');
+    server.fail('get', hang, 2);
+    const startedAt = performance.now();
+    await assert.rejects(client.getPod(NAMESPACE, 'a'), is(0, 'Timeout'));
+    assert.ok(performance.now() - startedAt < 1_000);
+    server.fail('create', hang);
+    await assert.rejects(client.createPod(NAMESPACE, pod('b')), is(0, 'Timeout', /200 ms/));
+    assert.equal(server.requests.filter(({ verb }) => verb === 'create').length, 2);
     server.fail('get', slow(100));
     assert.equal((await client.getPod(NAMESPACE, 'a')).metadata?.name, 'a');
+  });
+
+  it('lets go of all its idle connections where one of them proves dead', async (test) => {
+    const proxy = await startFaultProxy({ host: '127.0.0.1', port: Number(new URL(server.url).port) });
+    const access = { ...server.access, server: `http://127.0.0.1:${proxy.port}` };
+    const distant = await createKubernetesClient({ access, timeouts: { callTimeoutMs: 300 } });
+    test.after(async () => {
+      await distant.close();
+      await proxy.close();
+    });
+    await Promise.all(Array.from({ length: 8 }, () => distant.version()));
+    assert.ok(proxy.open >= 4, `${proxy.open} connections`);
+    proxy.freeze();
+    const startedAt = performance.now();
+    for (let call = 0; call < 8; call += 1) await distant.version();
+    const tookMs = performance.now() - startedAt;
+    assert.ok(tookMs >= 300 && tookMs < 600, `${tookMs} ms`);
   });
 
   it('says which address does not answer', async () => {
     await server.close();
     await assert.rejects(client.version(), is(0, 'Unreachable', new RegExp(server.url)));
     server = await startFakeApiserver();
+  });
+
+  it('waits no longer than it may for a connection, nor for its turn', async (test) => {
+    const mute = createServer().listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const { port } = mute.address() as AddressInfo;
+    const access = { ...server.access, server: `https://127.0.0.1:${port}` };
+    const distant = await createKubernetesClient({ access, timeouts: { callTimeoutMs: 100, totalTimeoutMs: 150 } });
+    test.after(async () => {
+      await distant.close();
+      mute.close();
+    });
+    const startedAt = performance.now();
+    const calls = Array.from({ length: 40 }, () => assert.rejects(distant.version(), is(0, 'Timeout')));
+    await Promise.all(calls);
+    const options = { labelSelector: '', resourceVersion: '1', timeoutSeconds: 1 };
+    await assert.rejects(
+      distant.watchPods(NAMESPACE, options, new AbortController().signal)[Symbol.asyncIterator]().next(),
+      is(0, 'Timeout'),
+    );
+    assert.ok(performance.now() - startedAt < 1_000, `${performance.now() - startedAt} ms`);
   });
 
   it('waits no longer than it may for a login', async () => {
@@ -200,26 +245,14 @@ describe('the client of a cluster', () => {
   });
 
   it('goes through the proxy that is named', async (test) => {
-    const targets: string[] = [];
-    const proxy = createServer().on('connect', (request, socket, head) => {
-      targets.push(request.url ?? '');
-      const [host, port] = (request.url ?? '').split(':');
-      const upstream = connect(Number(port), host, () => {
-        socket.write('HTTP/1.1 200 OK\r\n\r\n');
-        upstream.write(head);
-        upstream.pipe(socket).pipe(upstream);
-      });
-      for (const end of [upstream, socket]) end.on('error', () => end.destroy());
-    });
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const proxy = await startTunnelProxy();
+    const distant = await createKubernetesClient({ access: { ...server.access, proxyUrl: proxy.url } });
     test.after(async () => {
-      await client.close();
-      proxy.close();
+      await distant.close();
+      await proxy.close();
     });
-    const proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-    client = await createKubernetesClient({ access: { ...server.access, proxyUrl } });
-    assert.equal(await client.version(), 'v1.34.4');
-    assert.deepEqual(targets, [new URL(server.url).host]);
+    assert.equal(await distant.version(), 'v1.34.4');
+    assert.deepEqual(proxy.targets, [new URL(server.url).host]);
   });
 
   it('tells what the cluster says of a pod, newest last, and nothing where it may not read it', async () => {

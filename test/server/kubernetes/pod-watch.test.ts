@@ -59,16 +59,29 @@ describe('a watch of pods', () => {
     assert.equal(watch.get('other'), undefined);
   });
 
-  it('goes on where it was when a watch’s time is over, and lists anew where nothing was said in it', async () => {
+  it('goes on where it was when a watch’s time is over, and lists anew where nothing was said towards its end', async () => {
     start();
     await settle();
+    await clock.advance(29_000);
     await api.createPod(NAMESPACE, pod('a'));
-    await clock.advance(30_000);
+    await clock.advance(1_000);
     assert.deepEqual([calls('listPods'), calls('watchPods')], [1, 2]);
+    await api.createPod(NAMESPACE, pod('b'));
     await clock.advance(30_000);
     assert.deepEqual([calls('listPods'), calls('watchPods')], [2, 3]);
     assert.equal(watch.list().ageMs, 0);
-    assert.deepEqual(told, ['added a']);
+    assert.deepEqual(told, ['added a', 'added b']);
+  });
+
+  it('is fresh at every moment while the API is sound, though nothing happens', async () => {
+    start();
+    await settle();
+    for (let second = 0; second < 300; second += 1) {
+      await clock.advance(1_000);
+      if (second % 7 === 0 && second < 100) await api.createPod(NAMESPACE, pod(`pod-${second}`));
+      assert.ok(watch.list().isFresh, `${watch.list().ageMs} ms old after ${second} s`);
+    }
+    assert.ok(calls('listPods') <= 10, `${calls('listPods')} lists`);
   });
 
   it('tells what went away while it was cut off as deleted, where the API forgot what happened', async () => {
