@@ -19,7 +19,14 @@ const TIMES: ReadonlySet<string> = new Set([
 const MICRO_TIMES: ReadonlySet<string> = new Set(['eventTime', 'lastObservedTime', 'acquireTime', 'renewTime']);
 
 /** Maps with keys of their owner's choice: nothing in them is a field of the API. */
-const OPAQUE: ReadonlySet<string> = new Set(['annotations', 'labels', 'matchLabels', 'nodeSelector', 'data']);
+const OPAQUE: ReadonlySet<string> = new Set([
+  'annotations',
+  'labels',
+  'matchLabels',
+  'nodeSelector',
+  'data',
+  'stringData',
+]);
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 

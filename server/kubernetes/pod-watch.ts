@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { createBackOff } from './back-off.ts';
@@ -63,6 +64,8 @@ export const createPodWatch = (options: PodWatchOptions): PodWatch => {
   const checks = new Set<() => void>();
   const closing = new AbortController();
   const { signal: closed } = closing;
+  // Each who waits listens to it.
+  setMaxListeners(0, closed);
   /** A watch that lasted so long was sound, and where something was said so late in it, nothing is unsaid. */
   const shortMs = (timeoutSeconds * 1_000) / 6;
   let heard: Moment | undefined;

@@ -244,8 +244,8 @@ describe('the client of a real cluster', { timeout: 600_000 }, () => {
       let end: PodLogEnd | undefined;
       let resets = 0;
       const breaking = setInterval(() => {
-        if (resets < 20) resets += proxy.faults.reset() > 0 ? 1 : 0;
-      }, 150);
+        if (resets < 8) resets += proxy.faults.reset() > 0 ? 1 : 0;
+      }, 250);
       try {
         for await (const item of followPodLog(options, 1, signal())) {
           if (item.kind === 'end') end = item;

@@ -71,6 +71,17 @@ describe('the access of a kubeconfig', () => {
     await assert.rejects(createKubeconfigAccess({ kubeconfig }), isNotConfigured(/absent cannot be read/));
   });
 
+  it('is taken from where kubectl takes it, and where there is none, it says so', async (test) => {
+    const { KUBECONFIG, HOME } = process.env;
+    test.after(() => {
+      Object.assign(process.env, { KUBECONFIG: KUBECONFIG ?? '', HOME: HOME ?? '' });
+    });
+    Object.assign(process.env, { KUBECONFIG: await writeKubeconfig({ user: { token: 'secret' } }), HOME: folder });
+    assert.equal((await createKubeconfigAccess({})).server, 'https://cluster.example:6443/prefix');
+    process.env['KUBECONFIG'] = '';
+    await assert.rejects(createKubeconfigAccess({}), isNotConfigured(/Set kubernetes\.kubeconfig/));
+  });
+
   it('says which package is missing and how to get it', async () => {
     const load = () => import('@kubernetes/client-node/absent' as string) as Promise<never>;
     await assert.rejects(

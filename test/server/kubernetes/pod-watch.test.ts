@@ -199,6 +199,20 @@ describe('a watch of pods', () => {
       assert.equal((await waiting).metadata?.name, 'a');
     });
 
+    it('may be asked by many at once, and tells all of them', async (test) => {
+      const warnings: Error[] = [];
+      const note = (warning: Error) => warnings.push(warning);
+      process.on('warning', note);
+      test.after(() => process.off('warning', note));
+      start();
+      const waiting = Promise.all(
+        Array.from({ length: 50 }, () => watch.waitFor('a', () => true, new AbortController().signal)),
+      );
+      await api.createPod(NAMESPACE, pod('a'));
+      assert.equal((await waiting).length, 50);
+      assert.deepEqual(warnings, []);
+    });
+
     it('gives what is there at once', async () => {
       await api.createPod(NAMESPACE, pod('a'));
       start();
