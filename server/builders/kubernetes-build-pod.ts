@@ -118,12 +118,15 @@ const variableOf = (pod: V1Pod, name: string): string | undefined => {
   return undefined;
 };
 
-/** The plan that a build pod carries. */
+/** The plan that a build pod carries; undefined where it carries none that can be read. */
 export const planOf = (pod: V1Pod): EnvironmentPlan | undefined => {
   const text = variableOf(pod, VARIABLES.plan);
-  return text === undefined
-    ? undefined
-    : (JSON.parse(gunzipSync(Buffer.from(text, 'base64')).toString()) as EnvironmentPlan);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(gunzipSync(Buffer.from(text, 'base64')).toString()) as EnvironmentPlan;
+  } catch {
+    return undefined;
+  }
 };
 
 /** The source that a build pod fetches. */
@@ -132,6 +135,16 @@ export const sourceOf = (pod: V1Pod): BuildRequest['source'] => {
   if (text === undefined) return undefined;
   const { url, commit } = JSON.parse(text) as { url: string; commit: string };
   return { kind: 'git', url, commit };
+};
+
+/** Throws HubError `unhealthy` where a variable holds a login: everybody who may read pods would see it. */
+export const checkVariables = (variables: Readonly<Record<string, string>>): void => {
+  for (const [name, value] of Object.entries(variables))
+    if (/:\/\/[^/\s]*@/.test(value))
+      throw new HubError(
+        'unhealthy',
+        `${name} holds a login, and a build pod’s specification is no place for one. Put the variable into a ConfigMap whose name ends in -env, and name it in kubernetes.egressConfigMaps.`,
+      );
 };
 
 /** The pod of a build, as data: the same request and settings give the same pod. */
@@ -222,7 +235,9 @@ export const buildPod = (request: BuildRequest, settings: BuildPodSettings): V1P
         tolerationSeconds: NODE_GONE_SECONDS,
       })),
       initContainers: [
-        container('canary', 'wait_canary.py', { [VARIABLES.canary]: settings.canary ?? '' }),
+        ...(settings.canary === undefined
+          ? []
+          : [container('canary', 'wait_canary.py', { [VARIABLES.canary]: settings.canary })]),
         ...(source === undefined
           ? []
           : [

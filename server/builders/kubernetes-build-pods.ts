@@ -39,6 +39,11 @@ export interface BuildPodsOptions {
 const REMOVED_MS = 60_000;
 const GOING_MS = 200;
 
+/** Deleted here, or deleted by anyone without a time to end in: then the API tells of it for a moment more. */
+const isGone = ({ metadata }: V1Pod, removed: ReadonlyMap<string, number>): boolean =>
+  removed.has(metadata?.uid ?? '') ||
+  (metadata?.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0);
+
 export const createBuildPods = ({ api, namespace, watch, isOurs, clock }: BuildPodsOptions): BuildPods => {
   /** Until when, by uid. */
   const removed = new Map<string, number>();
@@ -51,7 +56,7 @@ export const createBuildPods = ({ api, namespace, watch, isOurs, clock }: BuildP
 
   const seen = (pod: V1Pod | undefined): SeenBuild | undefined => {
     const record = pod && recordOf(pod);
-    return record && isOurs(record) && !removed.has(pod.metadata?.uid ?? '') ? { pod, record } : undefined;
+    return record && isOurs(record) && !isGone(pod, removed) ? { pod, record } : undefined;
   };
   const ask = (name: string): Promise<V1Pod | undefined> =>
     api.getPod(namespace, name).catch((error: unknown) => {

@@ -15,7 +15,7 @@ import { BUILD_SELECTOR, buildPodName, generationAfter, LABELS } from './kuberne
 import { createBuildImages } from './kubernetes-build-images.ts';
 import { keepBuilds } from './kubernetes-build-keeper.ts';
 import { followAttempt, followBuild, followPod, SharedReading, type BuildLogParts } from './kubernetes-build-log.ts';
-import { buildPod, type BuildPodSettings, type BuildRequest } from './kubernetes-build-pod.ts';
+import { buildPod, checkVariables, type BuildPodSettings, type BuildRequest } from './kubernetes-build-pod.ts';
 import { createBuildPods, type SeenBuild } from './kubernetes-build-pods.ts';
 import { BLINK_MS, isBetweenAttempts, viewBuild } from './kubernetes-build-state.ts';
 import { createImageUse, type EvictedImages, type ImageEvictionLimits } from './kubernetes-image-eviction.ts';
@@ -53,11 +53,15 @@ const PATIENCE_MS = 60_000;
 const isPassing = (error: unknown): boolean =>
   error instanceof HubError && (error.code === 'registry_down' || error.code === 'capacity');
 
-/** Builds environments in pods of a cluster and keeps them as images in a registry; any number of hubs may share both. */
+/**
+ * Builds environments in pods of a cluster and keeps them as images in a registry; any number of hubs may share both.
+ * Rejects with HubError `unhealthy` where a variable of the pods holds a login.
+ */
 export const createKubernetesBuilder = async (options: KubernetesBuilderOptions): Promise<KubernetesBuilder> => {
   const { api, registry, clock, prefix, log } = options;
   const settings: BuildPodSettings = { ...options.pod, bounds: { ...DEFAULT_BUILD_LIMITS, ...options.limits } };
   const { namespace } = settings;
+  checkVariables(settings.variables ?? {});
   const images = createBuildImages({ registry, url: settings.registry, prefix, clock });
   const watch = createPodWatch({ api, namespace, labelSelector: BUILD_SELECTOR, clock, log });
   const use = createImageUse({ registry, origin: new URL(settings.registry).origin, prefix, clock });

@@ -248,7 +248,14 @@ export const openKubernetesBench = (change: Partial<KubernetesBuilderOptions> = 
       prefix: PREFIX,
       clock,
       log: { info: () => undefined, warn: () => undefined, error: note } as never,
-      pod: { namespace: NAMESPACE, baseImage: BASE, registry: REGISTRY_URL, requests: {}, limits: {} },
+      pod: {
+        namespace: NAMESPACE,
+        baseImage: BASE,
+        registry: REGISTRY_URL,
+        canary: '10.0.0.1:443',
+        requests: {},
+        limits: {},
+      },
       ...change,
       ...more,
     });

@@ -4,7 +4,13 @@ import { DEFAULT_BUILD_LIMITS } from '../../../server/builders/build-result.ts';
 import { HubError } from '../../../server/errors.ts';
 import type { PythonPlan } from '../../../server/environments/plan.ts';
 import { buildPodName, recordOf, type BuildIdentity } from '../../../server/builders/kubernetes-build-identity.ts';
-import { buildPod, planOf, sourceOf, type BuildPodSettings } from '../../../server/builders/kubernetes-build-pod.ts';
+import {
+  buildPod,
+  checkVariables,
+  planOf,
+  sourceOf,
+  type BuildPodSettings,
+} from '../../../server/builders/kubernetes-build-pod.ts';
 
 const PLAN: PythonPlan = {
   kind: 'python',
@@ -127,6 +133,11 @@ test('the repository’s own code is fetched only where it is installed', () => 
     containers(pod()).map(({ name }) => name),
     ['canary', 'install', 'push'],
   );
+  assert.deepEqual(
+    containers(pod({ canary: undefined } as never)).map(({ name }) => name),
+    ['install', 'push'],
+    'and a canary waited for only where there is one',
+  );
   assert.equal(sourceOf(pod()), undefined);
   assert.deepEqual(sourceOf(pod({}, SOURCE)), SOURCE);
 });
@@ -142,6 +153,18 @@ test('another hub reads the plan back from a pod, byte for byte, and the same re
     attempt: 1,
     floor: 'building',
   });
+});
+
+test('a login in an index’s address is refused before it stands in a pod for all to read', () => {
+  checkVariables({ UV_DEFAULT_INDEX: 'https://index.example.org/simple', UV_INDEX: 'a=https://b/@c https://d' });
+  for (const value of ['https://user:secret@index.example.org/', 'https://ok/ https://token@index.example.org/'])
+    assert.throws(
+      () => checkVariables({ UV_INDEX: value }),
+      (error) =>
+        error instanceof HubError &&
+        error.message.startsWith('UV_INDEX holds a login') &&
+        !/secret/.test(error.message),
+    );
 });
 
 test('a plan that no pod can carry is refused in words', () => {
