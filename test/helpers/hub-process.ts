@@ -65,9 +65,8 @@ export const startHubProcess = async (options: HubOptions = {}): Promise<HubProc
   await mkdir(stateDir, { mode: 0o700 });
   await symlink(options.python ?? dirname(dirname(python)), join(stateDir, 'python'));
   if (options.keysFile !== undefined) await copyFile(options.keysFile, join(stateDir, 'keys.json'));
-  const port = await freePorts();
+  let port = 0;
   const configFile = join(folder, 'liveleaf.yaml');
-  await writeFile(configFile, stringify({ port, stateDir, ...options.config }));
   const args = [join(root, 'dist', 'server', 'main.js'), '--config', configFile];
   if (options.demo) args.push('--demo', join(root, 'demo'));
 
@@ -100,7 +99,17 @@ export const startHubProcess = async (options: HubOptions = {}): Promise<HubProc
       started.once('exit', (code) => reject(new Error(`The hub ended with ${code} before it was ready:\n${printed}`)));
     });
   };
-  await start();
+  for (let tries = 5; ; tries -= 1) {
+    port = await freePorts();
+    await writeFile(configFile, stringify({ port, stateDir, ...options.config }));
+    try {
+      await start();
+      break;
+    } catch (error) {
+      // Tests that run beside this one look for free ports too.
+      if (tries === 0 || !String(error).includes('is in use')) throw error;
+    }
+  }
   return {
     address: `http://127.0.0.1:${port}/`,
     sessionAddress: `http://127.0.0.1:${port + 1}/`,
