@@ -42,7 +42,10 @@ const resources = (description: string, fallback: { cpu?: string; memory?: strin
   );
 
 const profile = section(
-  { requests: resources('What such a session asks for.'), limits: resources('What it may take.') },
+  {
+    requests: Type.Optional(resources('What such a session asks for.')),
+    limits: Type.Optional(resources('What it may take.')),
+  },
   'One size of session.',
 );
 

@@ -34,14 +34,15 @@ const isPreflight = ({ method, headers }: FastifyRequest): boolean =>
 
 /**
  * Checks Host and Origin of every request by exact lists, answers preflights and sets the headers of every answer.
- * Pages and files loosen the headers that they need otherwise.
+ * Pages and files loosen the headers that they need otherwise. Paths of `anyHost` and the probes are answered whatever the host.
  */
-export const registerGuards = (app: App, policy: OriginPolicy): void => {
+export const registerGuards = (app: App, policy: OriginPolicy, anyHost: readonly string[] = []): void => {
+  const answered = [...PROBE_PATHS, ...anyHost];
   app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
     void reply.headers(SECURITY_HEADERS);
     const { host, origin } = request.headers;
     const verdict = policy.check({ host, origin });
-    if (!verdict.hostAllowed && !PROBE_PATHS.includes(request.url))
+    if (!verdict.hostAllowed && !answered.includes(request.url))
       return sendProblem(
         reply,
         new HubError(

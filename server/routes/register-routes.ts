@@ -1,3 +1,4 @@
+import { BINDERHUB } from '../../sdk/contract/index.ts';
 import { registerBinderHubBuild } from './binderhub-build.ts';
 import { registerBinderHubService } from './binderhub-service.ts';
 import { registerEnvironmentRoutes } from './environment-routes.ts';
@@ -11,7 +12,8 @@ import type { App, RouteParts } from './route-parts.ts';
 
 /** Every route of the hub's own origin. */
 export const registerRoutes = async (app: App, parts: RouteParts): Promise<void> => {
-  registerGuards(app, parts.policy);
+  // In a cluster figures are read from each pod, by its address.
+  registerGuards(app, parts.policy, parts.config.backend === 'kubernetes' ? [BINDERHUB.metrics] : []);
   registerProblemAnswers(app);
   registerOperatorRoutes(app, parts);
   registerLaunchRoutes(app, parts);

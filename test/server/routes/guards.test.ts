@@ -49,6 +49,27 @@ describe('the guards', () => {
     assert.equal((await ask('/livez', { host: '10.1.2.3:8585' })).status, 200);
   });
 
+  it('gives its figures to who asks a pod by its address, in a cluster alone', async () => {
+    const host = '10.1.2.3:8585';
+    assert.equal((await ask('/metrics', { host })).status, 403);
+    const inCluster = await startTestHub({ settings: { backend: 'kubernetes' } });
+    try {
+      const status = (path: string) =>
+        new Promise<number | undefined>((resolve, reject) => {
+          const { port } = inCluster;
+          request({ host: '127.0.0.1', port, path, headers: { host }, setHost: false }, (answer) => {
+            answer.resume();
+            resolve(answer.statusCode);
+          })
+            .on('error', reject)
+            .end();
+        });
+      assert.deepEqual([await status('/metrics'), await status('/versions')], [200, 403]);
+    } finally {
+      await inCluster.close();
+    }
+  });
+
   it('lets exactly the origins of its list read its answers, never with credentials', async () => {
     for (const origin of [DOCS, `http://127.0.0.1:${hub.port}`, `http://localhost:${hub.port}`]) {
       const { status, headers } = await ask('/versions', { ...own(), origin });
