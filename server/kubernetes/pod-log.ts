@@ -128,21 +128,21 @@ export async function* followPodLog(
     if (now === 'running' || now === 'ended') {
       const { next } = log;
       const since = mayResume ? log.resumeAt : undefined;
-      let outcome: 'ended' | 'skips' | 'cut' | 'refused';
+      let outcome: 'ended' | 'skips' | 'silent' | 'cut' | 'refused';
       try {
         outcome = yield* read(since);
       } catch (error) {
         signal.throwIfAborted();
-        outcome = KubernetesError.is(error, 0) ? 'cut' : 'refused';
+        outcome = !KubernetesError.is(error, 0) ? 'refused' : error.reason === 'Timeout' ? 'silent' : 'cut';
       }
       if (log.end !== undefined) return yield endOf(log, log.isWhole ? 'complete' : 'incomplete');
       if (log.next > next) {
         backOff.reset();
         refusals = 0;
-      } else if (now === 'ended') {
+      } else if (since !== undefined && (outcome === 'ended' || outcome === 'silent')) mayResume = false;
+      else if (now === 'ended') {
         // It had ended before it was read from beginning to end once more, so nothing else can come.
-        if (outcome === 'ended' && since === undefined) return yield endOf(log, 'unfinished');
-        if (outcome === 'ended') mayResume = false;
+        if (outcome === 'ended') return yield endOf(log, 'unfinished');
         if (outcome === 'refused' && ++refusals >= MAX_REFUSALS) return yield endOf(log, 'unreadable');
       }
       if (outcome === 'skips') mayResume = false;

@@ -150,16 +150,30 @@ describe('the log of a container', () => {
     assert.deepEqual(end, { kind: 'end', reason: 'incomplete', isTruncated: true, lines: 4, missing: 2 });
   });
 
-  it('is complete though the node’s clock was set back, for then it is read from its beginning', async () => {
-    const lines = ['one', 'two', 'three', 'four'];
-    const log = timed(lines).map(({ time, text }, index) => ({
-      time: index < 2 ? time : new Date(Date.parse(time) - 3_600_000).toISOString(),
-      text,
-    }));
-    for (const upTo of [40, 75]) {
-      const { lines: given, end } = await follow([reading(log, upTo, cut), reading(log)], [ENDED]);
-      assert.deepEqual([given, end.reason], [numbered(lines), 'complete']);
-    }
+  it('is complete though the node’s clock is set to and fro, for then it is read from its beginning', async () => {
+    const line = fc.record({ text: fc.constantFrom('a', 'bb', 'ccc'), second: fc.nat(5) });
+    const breach = fc.record({ upTo: fc.nat(300), isClean: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(line, { maxLength: 12 }),
+        fc.array(breach, { maxLength: 6 }),
+        fc.boolean(),
+        async (lines, breaches, runs) => {
+          const texts = lines.map(({ text }) => text);
+          const log = timed(texts).map(({ text }, index) => ({
+            time: new Date(1_800_000_000_000 + (lines[index]?.second ?? 0) * 1_000).toISOString(),
+            text,
+          }));
+          const broken = breaches.map(({ upTo, isClean }) => reading(log, upTo, isClean ? undefined : cut));
+          const looks = runs ? [...breaches.map(() => RUNNING), ENDED] : [ENDED];
+          // A container that has ended is not read again and again where readings end too early in order.
+          const readings = runs ? broken : breaches.map(({ upTo }) => reading(log, upTo, cut));
+          const { lines: given, end } = await follow([...readings, reading(log)], looks);
+          assert.deepEqual([given, end.reason], [numbered(texts), 'complete']);
+        },
+      ),
+      { numRuns: 200 },
+    );
   });
 
   it('waits while its container waits, and while the API is away', async () => {
@@ -205,16 +219,17 @@ describe('the log of a container', () => {
     assert.deepEqual([names, end.reason], [['build'], 'complete']);
   });
 
-  it('is asked for anew after a long silence, without loss', async () => {
+  it('is asked for anew after a long silence, without loss, and from its beginning after the next one', async () => {
     const clock = createSteeredClock();
     const log = timed(['one', 'two']);
+    // The node's clock was set back.
+    const late = log.map((line, index) => (index === 0 ? line : { ...line, time: '2020-01-01T00:00:00Z' }));
     let connections = 0;
     const api: Pick<KubernetesApi, 'getPod' | 'podLog'> = {
       getPod: () => Promise.resolve(RUNNING),
       async *podLog(_namespace, _name, { sinceTime }, signal) {
         connections += 1;
-        if (connections > 1) return yield* reading(log)(sinceTime);
-        yield* reading(log, 40)(sinceTime);
+        yield* connections === 1 ? reading(log, 40)(sinceTime) : reading(late)(sinceTime);
         await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
       },
     };
@@ -222,9 +237,10 @@ describe('the log of a container', () => {
     const following = collect(followPodLog(options, 1, never));
     await clock.advance(59_000);
     assert.equal(connections, 1);
-    await clock.advance(62_000);
+    await clock.advance(200_000);
     const { lines, end } = await following;
-    assert.deepEqual([lines, end.reason, connections], [numbered(['one', 'two']), 'complete', 2]);
+    assert.equal(connections, 3);
+    assert.deepEqual([lines, end.isTruncated, end.lines], [numbered(['one', 'two']), false, 2]);
     assert.equal(clock.sleepers, 0);
   });
 

@@ -103,6 +103,23 @@ describe('a watch of pods', () => {
     assert.deepEqual(told, ['added a', 'deleted a', 'added b']);
   });
 
+  it('lists anew where the API forgot what happened, in a watch that went on from another too', async () => {
+    start();
+    await settle();
+    await clock.advance(29_000);
+    await api.createPod(NAMESPACE, pod('a'));
+    await clock.advance(2_000);
+    assert.equal(calls('listPods'), 1);
+    api.onCall = ({ verb }) => (verb === 'watchPods' ? clock.sleep(1_000) : undefined);
+    api.cut();
+    await settle();
+    api.remove(NAMESPACE, 'a');
+    api.compact();
+    api.onCall = undefined;
+    await clock.advance(10_000);
+    assert.deepEqual(told, ['added a', 'deleted a']);
+  });
+
   it('does not present what it last heard as fresh while the API is away, and is fresh once it is back', async () => {
     await api.createPod(NAMESPACE, pod('a'));
     start();
