@@ -214,7 +214,8 @@ export const createKubernetesBuilder = async (options: KubernetesBuilderOptions)
       if (!build || viewBuild(build, clock.now()).outcome.state !== 'running') return;
       await inCluster(() => pods.remove(build));
       const { generation, attempt } = build.record;
-      for (let before = 1; before < attempt; before += 1) await images.removeAttempt(key, generation, before);
+      for (let before = 1; before < attempt; before += 1)
+        await images.removeAttempt(key, generation, before).catch(onError);
     },
 
     touch: (key) => use.touch(key),
