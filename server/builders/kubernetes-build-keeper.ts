@@ -132,13 +132,18 @@ export const keepBuilds = (parts: BuildKeeperParts): { readonly stop: () => Prom
   const tendOnce = (view: BuildView): void => {
     const uid = view.pod.metadata?.uid ?? '';
     if (busy.has(uid) || (tryAgainAt.get(uid) ?? 0) > clock.now()) return;
+    const { version } = pods;
     const tending = tend(view)
       .catch((error: unknown) => {
         tryAgainAt.set(uid, clock.now() + AFTER_FAILURE_MS);
         // A pod that went meanwhile, or that is another by now, needs nothing any more.
         if (!stop.signal.aborted && !GONE.some((status) => KubernetesError.is(error, status))) onError(error);
       })
-      .finally(() => busy.delete(uid));
+      .finally(() => {
+        busy.delete(uid);
+        // What changed meanwhile was passed over.
+        if (!stop.signal.aborted && pods.version !== version) look();
+      });
     busy.set(uid, tending);
   };
 
