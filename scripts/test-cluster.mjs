@@ -40,7 +40,11 @@ say(`Running ${files.length} files of tests on the cluster.`);
 const { status } = spawnSync(
   process.execPath,
   [
-    ...['--import', 'tsx', '--test', '--test-concurrency=1', '--test-timeout=1800000'],
+    '--import',
+    'tsx',
+    '--test',
+    '--test-concurrency=1',
+    '--test-timeout=1800000',
     '--test-reporter=./scripts/node-test-reporter.mjs',
     ...files,
   ],

@@ -4,7 +4,7 @@ import { isServing, isWarm } from './kubernetes-session-record.ts';
 import type { SpawnerLog } from './local-spawner-options.ts';
 import type { SessionError } from './spawner.ts';
 
-export interface SessionLossesOptions {
+interface SessionLossesOptions {
   readonly pods: SessionPods;
   readonly log: SpawnerLog;
   /** Why a pod ended that is still there; undefined where it does not tell. */
@@ -49,5 +49,3 @@ export const createSessionLosses = ({ pods, log, whyEnded }: SessionLossesOption
     close: stop,
   };
 };
-
-export type SessionLosses = ReturnType<typeof createSessionLosses>;
