@@ -5,7 +5,7 @@ import type { ProcessIdentity } from '../processes/process-identity.ts';
 import type { KernelWish, SessionHost } from './local-session-host.ts';
 import type { SessionRecords } from './local-session-records.ts';
 import { cancelled, createSharedStarts, SERVER_MESSAGES, type OnStep } from './shared-starts.ts';
-import type { Launchable, SessionRecord } from './spawner.ts';
+import type { Launchable } from './spawner.ts';
 
 export interface SessionStarterOptions {
   readonly host: SessionHost;
