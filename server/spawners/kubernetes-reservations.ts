@@ -5,7 +5,7 @@ import { KubernetesError } from '../kubernetes/kubernetes-error.ts';
 import { isOverQuota } from './kubernetes-session-errors.ts';
 import { LABELS, launchSelector, sessionOfPod } from './kubernetes-session-name.ts';
 import type { SessionPods } from './kubernetes-session-pods.ts';
-import { isGated, type AskedSession } from './kubernetes-session-record.ts';
+import { isGated, openedOf, type AskedSession } from './kubernetes-session-record.ts';
 import type { SpawnerLog } from './local-spawner-options.ts';
 import type { SessionSeed } from './spawner.ts';
 
@@ -15,6 +15,8 @@ export interface ReservationsOptions {
   readonly log: SpawnerLog;
   readonly newName: () => string;
   readonly maxAgeMs: number;
+  /** Whether there may be a warm session for the launch. */
+  readonly canClaim: (seed: SessionSeed) => boolean;
   /** A warm session for the launch, claimed with its record in one step. */
   readonly claim: (seed: SessionSeed, asked: (session: string) => AskedSession) => Promise<V1Pod | undefined>;
   /** The pod of a session that waits behind its gate. */
@@ -32,16 +34,27 @@ const DOUBT_MS = 300_000;
 
 const sessionOf = (pod: V1Pod): string => sessionOfPod(pod.metadata?.name ?? '') ?? '';
 
+const openedAt = (pod: V1Pod): number => (isGated(pod) ? Infinity : (openedOf(pod)?.at ?? 0));
+
+/**
+ * Of two sessions with one launch the one that stays comes first: the one that was opened, or opened earlier, since a reader may be
+ * in it; else the lower name.
+ */
+const byStay = (a: V1Pod, b: V1Pod): number => {
+  const [left, right] = [openedAt(a), openedAt(b)];
+  return left === right ? (sessionOf(a) < sessionOf(b) ? -1 : 1) : left - right;
+};
+
 /** The pods that carry a launch, the one that stays first. */
-const carriersOf = (shown: Iterable<V1Pod>, launchId: string): readonly V1Pod[] =>
-  [...shown]
-    .filter((pod) => pod.metadata?.labels?.[LABELS.launch] === launchId)
-    .sort((a, b) => (sessionOf(a) < sessionOf(b) ? -1 : 1));
+const carriersOf = (shown: Iterable<V1Pod>, launchId: string | undefined): readonly V1Pod[] =>
+  launchId === undefined
+    ? []
+    : [...shown].filter((pod) => pod.metadata?.labels?.[LABELS.launch] === launchId).sort(byStay);
 
 /** Makes the one session of each launch, whichever hubs are asked for it at the same time. */
 export const createReservations = (options: ReservationsOptions) => {
   const { pods, clock, log } = options;
-  /** The launches of sessions that were reserved here: another hub's session may have taken a launch over. */
+  /** The launches of sessions that somebody here knows by name: another hub's session may take a launch over. */
   const launches = new Map<string, string>();
   /** Sessions that may have been made although this hub told that they were not, and since when. */
   const doubtful = new Map<string, number>();
@@ -78,20 +91,31 @@ export const createReservations = (options: ReservationsOptions) => {
     }
   };
 
+  /**
+   * Another hub may have made one at the same time: everyone looks once more and keeps the same. Nobody goes on with a session before
+   * all others are gone, so that no two of one launch are ever opened.
+   */
+  const settleOn = async (launchId: string): Promise<V1Pod | undefined> => {
+    for (;;) {
+      const [winner, ...others] = carriersOf((await pods.listed(launchSelector(launchId))).values(), launchId);
+      let isSettled = true;
+      // One that has been opened since it was seen may be the one that stays.
+      for (const other of others) if (!(await pods.remove(other, true))) isSettled = false;
+      if (isSettled) return winner;
+    }
+  };
+
   const make = async (seed: SessionSeed): Promise<V1Pod> => {
-    const [existing] = carriersOf((await pods.fresh()).values(), seed.launchId);
+    const shown = carriersOf((await pods.fresh()).values(), seed.launchId);
+    // A claimed session runs at once, so for it the API itself is asked whether the launch has none yet.
+    const existing = shown.length > 1 || options.canClaim(seed) ? await settleOn(seed.launchId) : shown[0];
     if (existing !== undefined) return existing;
     const expiresAt = clock.now() + options.maxAgeMs;
     const asked = (warm: AskedSession['warm']) => (name: string) => ({ ...seed, name, generation: 1, expiresAt, warm });
     const mine = (await options.claim(seed, asked('session'))) ?? (await create(asked('none')));
     const name = sessionOf(mine);
     try {
-      // Another hub may have made one at the same time: everyone looks once more and keeps the same.
-      const [winner, ...others] = carriersOf(
-        (await pods.listed(launchSelector(seed.launchId))).values(),
-        seed.launchId,
-      );
-      for (const other of others) await pods.remove(other);
+      const winner = await settleOn(seed.launchId);
       if (winner === undefined) throw new HubError('cancelled', 'The launch was cancelled.');
       if (sessionOf(winner) !== name)
         log.info({ session: name }, 'Another hub has reserved a session for the launch too');
@@ -101,6 +125,9 @@ export const createReservations = (options: ReservationsOptions) => {
       throw error;
     }
   };
+
+  const launchOf = (name: string): string | undefined =>
+    pods.find(name)?.metadata?.labels?.[LABELS.launch] ?? launches.get(name);
 
   return {
     /** The pod of a launch's one session. Rejects with KubernetesError or HubError. */
@@ -116,15 +143,29 @@ export const createReservations = (options: ReservationsOptions) => {
 
     /** The session that a launch has: the named one, or the one to which it gave way. */
     async resolve(name: string): Promise<string> {
-      const launchId = launches.get(name);
-      if (launchId === undefined) return name;
-      const shown = await pods.fresh();
-      const [carrier] = shown.has(name) ? [] : carriersOf(shown.values(), launchId);
+      const [carrier] = carriersOf((await pods.fresh()).values(), launchOf(name));
       return carrier === undefined ? name : sessionOf(carrier);
     },
 
-    find: async (launchId: string): Promise<V1Pod | undefined> =>
-      carriersOf((await pods.fresh()).values(), launchId)[0],
+    /** As `resolve`, for whoever goes on with it: where there may be several, only one is left. `isGone` tells that the named one is not there. */
+    async settle(name: string, isGone = false): Promise<string> {
+      const launchId = launchOf(name);
+      const shown = carriersOf((await pods.fresh()).values(), launchId);
+      const carrier = launchId !== undefined && (isGone || shown.length > 1) ? await settleOn(launchId) : shown[0];
+      return carrier === undefined ? name : sessionOf(carrier);
+    },
+
+    /** The one pod of each launch. */
+    async all(): Promise<readonly V1Pod[]> {
+      const seen = new Set<string>();
+      const shown = [...(await pods.fresh()).values()].sort(byStay);
+      return shown.filter((pod) => {
+        const launchId = pod.metadata?.labels?.[LABELS.launch];
+        if (launchId === undefined) return false;
+        launches.set(sessionOf(pod), launchId);
+        return seen.size < seen.add(launchId).size;
+      });
+    },
 
     /** Of pods that were just listed those that have no business: of a launch that has another, or told to be none. */
     superfluous(shown: readonly V1Pod[]): readonly V1Pod[] {
@@ -133,7 +174,7 @@ export const createReservations = (options: ReservationsOptions) => {
       for (const [name, at] of doubtful) if (clock.monotonic() - at > DOUBT_MS) doubtful.delete(name);
       const seen = new Set<string>();
       const result: V1Pod[] = [];
-      for (const pod of [...shown].sort((a, b) => (sessionOf(a) < sessionOf(b) ? -1 : 1))) {
+      for (const pod of [...shown].sort(byStay)) {
         const launchId = pod.metadata?.labels?.[LABELS.launch];
         if (launchId === undefined || reserving.has(launchId)) continue;
         if (seen.has(launchId) || (doubtful.has(sessionOf(pod)) && isGated(pod))) result.push(pod);

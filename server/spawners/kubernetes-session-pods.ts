@@ -164,7 +164,11 @@ export const createSessionPods = (options: SessionPodsOptions) => {
           if (!KubernetesError.is(error, 409)) throw error;
           // Many creates at once may jostle each other at a quota.
           if (error.reason !== 'AlreadyExists') throw new KubernetesError(503, error.reason, error.message);
-          const there = await api.getPod(namespace, nameOf(pod));
+          const there = await api.getPod(namespace, nameOf(pod)).catch((missing: unknown) => {
+            // Another hub has removed it meanwhile, for one of its own.
+            if (KubernetesError.is(missing, 404)) throw new KubernetesError(503, 'Gone', 'the pod was removed at once');
+            throw missing;
+          });
           if (isOurs(there) && record(there) === record(pod)) return there;
           throw error;
         }

@@ -3,6 +3,7 @@ import type { Content } from '../content/content.ts';
 import type { Clock } from '../clock.ts';
 import { HubError } from '../errors.ts';
 import type { PatchStep, V1Pod } from '../kubernetes/kubernetes-api.ts';
+import { KubernetesError } from '../kubernetes/kubernetes-error.ts';
 import { asHubError, isConflict } from './kubernetes-session-errors.ts';
 import { ANNOTATIONS, QUEUE_GATE } from './kubernetes-session-name.ts';
 import { putAnnotation, type SessionPods } from './kubernetes-session-pods.ts';
@@ -54,6 +55,7 @@ export const createKubernetesStarter = (options: KubernetesStarterOptions) => {
         await pods.patch(pod, openingSteps(pod, image, { at: clock.now(), environment }));
         return environment;
       } catch (error) {
+        if (KubernetesError.is(error, 404)) throw cancelled();
         if (!isConflict(error) || attempt === OPEN_TRIES) throw error;
       }
     }

@@ -23,7 +23,8 @@ export interface SessionSweepOptions {
   readonly problemOf: (pod: V1Pod) => SessionError | undefined;
   /** Whether this hub starts a session just now. */
   readonly isStarting: (name: string) => boolean;
-  readonly fail: (name: string, error: SessionError) => Promise<void>;
+  /** Marks a session as failed that ran by itself. */
+  readonly lose: (name: string, error: SessionError) => Promise<void>;
   readonly stop: (name: string) => Promise<void>;
 }
 
@@ -53,7 +54,7 @@ export const createSessionSweep = (options: SessionSweepOptions) => {
     if (record === undefined) return;
     const what = verdict(pod, record);
     if (what === 'stop') await options.stop(record.name);
-    else if (what !== undefined && !options.isStarting(record.name)) await options.fail(record.name, what);
+    else if (what !== undefined && !options.isStarting(record.name)) await options.lose(record.name, what);
   };
 
   const sweep = async (): Promise<void> => {
@@ -62,8 +63,8 @@ export const createSessionSweep = (options: SessionSweepOptions) => {
     updates.keepOnly((name) => listed.has(name) || pods.find(name) !== undefined);
     const superfluous = new Set(reservations.superfluous(shown));
     for (const pod of superfluous) {
-      log.info({ pod: pod.metadata?.name }, 'A session that no launch has was removed');
-      await pods.remove(pod);
+      if (await pods.remove(pod, true))
+        log.info({ pod: pod.metadata?.name }, 'A session that no launch has was removed');
     }
     for (const pod of shown) if (!superfluous.has(pod) && !isWarm(pod)) await look(pod);
     await pool.sweep(shown);

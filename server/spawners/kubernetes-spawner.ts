@@ -106,6 +106,7 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
     log,
     newName,
     maxAgeMs,
+    canClaim: (seed) => pool.canClaim(seed, maker.profileOf(seed)),
     claim: (seed, asked) => pool.claim(seed, maker.profileOf(seed), (session) => recordMetadata(asked(session))),
     makePod: maker.reserved,
     makeRoom: async () => (await removeFailed()) || (await pool.makeRoom()),
@@ -140,13 +141,12 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
     onReady: (record, environment) => pool.want({ environment, profile: maker.profileOf(record) }),
   });
 
-  /** Ends something of the very session that has the name now, as the API has it. */
+  /** Ends the very session that has the name now, as the API has it. */
   const ending = async (name: string, end: (session: string, pod: V1Pod) => Promise<unknown>): Promise<void> => {
     if (!isSessionName(name)) return;
     try {
       const session = await reservations.resolve(name);
       starter.abort(session);
-      losses.ends(session);
       const pod = await pods.read(session);
       if (pod !== undefined && !isWarm(pod)) await end(session, pod);
     } catch (error) {
@@ -156,11 +156,12 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
 
   const stop = (name: string): Promise<void> =>
     ending(name, async (session, pod) => {
+      losses.ends(session);
       await pods.remove(pod);
       updates.forget(session);
     });
 
-  const fail = (name: string, error: SessionError): Promise<void> =>
+  const lose = (name: string, error: SessionError): Promise<void> =>
     ending(name, async (_, pod) => {
       if (isFailed(pod)) return;
       await pods.amend(pod, [
@@ -169,6 +170,11 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
         ...(isGated(pod) ? [] : [{ op: 'add', path: '/spec/activeDeadlineSeconds', value: 1 } as const]),
       ]);
     });
+
+  const fail = (name: string, error: SessionError): Promise<void> => {
+    losses.ends(name);
+    return lose(name, error);
+  };
 
   const sweep = createSessionSweep({
     pods,
@@ -183,7 +189,7 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
     recordFrom,
     problemOf,
     isStarting: starter.isRunning,
-    fail,
+    lose,
     stop,
   });
 
@@ -194,16 +200,8 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
   ]);
   first.abort();
 
-  /** Every record, the one that stays for each launch. */
-  const list = async (): Promise<readonly SessionRecord[]> => {
-    const records = [...(await pods.fresh().catch(rethrow)).values()].flatMap((pod) => recordFrom(pod) ?? []);
-    const winners = new Map<string, SessionRecord>();
-    for (const record of records) {
-      const other = winners.get(record.launchId);
-      if (other === undefined || record.name < other.name) winners.set(record.launchId, record);
-    }
-    return [...winners.values()].sort(byAge);
-  };
+  const list = async (): Promise<readonly SessionRecord[]> =>
+    (await reservations.all().catch(rethrow)).flatMap((pod) => recordFrom(pod) ?? []).sort(byAge);
 
   return {
     async reserve(seed) {
@@ -213,8 +211,16 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
     },
     async start(name, launchable, onStep, signal) {
       try {
-        const session = await reservations.resolve(name).catch(rethrow);
-        return await starter.start(session, launchable, onStep, signal);
+        for (let session = await reservations.settle(name).catch(rethrow); ;) {
+          try {
+            return await starter.start(session, launchable, onStep, signal);
+          } catch (error) {
+            // Another hub may have removed it for its own session of the same launch: then that one is started.
+            const successor = signal.aborted ? session : await reservations.settle(name, true).catch(() => session);
+            if (successor === session) throw error;
+            session = successor;
+          }
+        }
       } catch (error) {
         // A cancelled launch leaves nothing; a hub that stops leaves everything to the next.
         if (signal.reason instanceof HubError) await stop(name);
@@ -226,8 +232,7 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
     get: read,
     async findByLaunch(launchId) {
       if (!isSessionName(launchId)) return undefined;
-      const pod = await reservations.find(launchId).catch(rethrow);
-      return pod === undefined ? undefined : recordFrom(pod);
+      return (await list()).find((record) => record.launchId === launchId);
     },
     list,
     fail,

@@ -87,6 +87,21 @@ export const createKubernetesWarmPool = (options: KubernetesWarmPoolOptions) => 
   const warmOnes = (shown: Iterable<V1Pod>): readonly V1Pod[] =>
     [...shown].filter(isWarm).sort((a, b) => (sessionOf(a) < sessionOf(b) ? -1 : 1));
 
+  /** Warm sessions that a launch can take: of the environment that it will find, and of its size. */
+  const offersFor = ({ kernel, environment, environmentBefore: before }: SessionSeed, profile: string) =>
+    kernel === 'none' || before?.state !== 'built'
+      ? []
+      : warmOnes(pods.known().values()).filter((pod) => {
+          const offer = wishOf(pod);
+          return (
+            labelOf(pod, LABELS.warm) === WARM_READY &&
+            isServing(pod) &&
+            offer?.profile === profile &&
+            offer.environment.key === environment.key &&
+            offer.environment.generation === before.generation
+          );
+        });
+
   /** Ends warm sessions that are of no use: old, unwanted, ended, forgotten while they were made, or one too many. */
   const removeUseless = async (shown: readonly V1Pod[]): Promise<boolean> => {
     let hasRemoved = false;
@@ -173,31 +188,23 @@ export const createKubernetesWarmPool = (options: KubernetesWarmPoolOptions) => 
   return {
     refill,
 
+    /** Whether there seems to be one for a launch. */
+    canClaim: (seed: SessionSeed, profile: string): boolean => offersFor(seed, profile).length > 0,
+
     /** A session of the environment that the launch will find, from now on the launch's; its record is written in the same step. */
     async claim(
       seed: SessionSeed,
       profile: string,
       metadataOf: (session: string) => { labels: Record<string, string>; annotations: Record<string, string> },
     ): Promise<V1Pod | undefined> {
-      const before = seed.environmentBefore;
-      if (seed.kernel === 'none' || before?.state !== 'built') return undefined;
-      const wish = { environment: { key: seed.environment.key, generation: before.generation ?? '' }, profile };
-      const fits = (pod: V1Pod): boolean => {
-        const offer = wishOf(pod);
-        return (
-          labelOf(pod, LABELS.warm) === WARM_READY &&
-          isServing(pod) &&
-          offer?.profile === wish.profile &&
-          offer.environment.key === wish.environment.key &&
-          offer.environment.generation === wish.environment.generation
-        );
-      };
       // Whatever the age of what is known: the patch is refused where it is no longer so.
-      for (const pod of warmOnes(pods.known().values()).filter(fits)) {
+      for (const pod of offersFor(seed, profile)) {
         const { labels, annotations } = metadataOf(sessionOf(pod));
+        const opened = JSON.stringify({ ...openedOf(pod), at: clock.now() });
         try {
           return await pods.patch(pod, [
             removeLabel(LABELS.warm),
+            putAnnotation(ANNOTATIONS.opened, opened),
             ...Object.entries(labels).map(([name, value]) => putLabel(name, value)),
             ...Object.entries(annotations).map(([name, value]) => putAnnotation(name, value)),
           ]);

@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { BuiltEnvironment } from '../../../server/builders/builder.ts';
-import { HubError } from '../../../server/errors.ts';
 import type { Log } from '../../../server/log.ts';
 import type { V1Pod } from '../../../server/kubernetes/kubernetes-api.ts';
 import { createPodWatch, type PodWatch } from '../../../server/kubernetes/pod-watch.ts';
@@ -217,21 +216,26 @@ export const kubernetesWorld = (): KubernetesWorld => {
     },
   };
 
-  void (async () => {
-    const { resourceVersion } = await api.listPods(NAMESPACE, '');
+  const given = new Set<string>();
+  const take = ({ metadata, spec }: V1Pod): void => {
+    const session = metadata?.name?.slice('session-'.length) ?? '';
+    if ((spec?.schedulingGates ?? []).length > 0 || given.has(metadata?.uid ?? '') || !isSessionName(session)) return;
+    given.add(metadata?.uid ?? '');
+    const pod = podOf(session);
+    if (pod !== undefined) world.node(pod, session);
+  };
+  const serve = async (): Promise<void> => {
+    const { items, resourceVersion } = await api.listPods(NAMESPACE, '');
+    items.forEach(take);
     const options = { labelSelector: '', resourceVersion, timeoutSeconds: 1e9 };
-    const given = new Set<string>();
-    for await (const event of api.watchPods(NAMESPACE, options, stop.signal)) {
-      if (event.type === 'bookmark' || event.type === 'deleted') continue;
-      const { metadata, spec } = event.object;
-      const session = metadata?.name?.slice('session-'.length) ?? '';
-      if ((spec?.schedulingGates ?? []).length > 0 || given.has(metadata?.uid ?? '') || !isSessionName(session))
-        continue;
-      given.add(metadata?.uid ?? '');
-      if (podOf(session) !== undefined) world.node(event.object, session);
+    for await (const event of api.watchPods(NAMESPACE, options, stop.signal))
+      if (event.type === 'added' || event.type === 'modified') take(event.object);
+  };
+  void (async () => {
+    while (!stop.signal.aborted) {
+      await serve().catch(() => undefined);
+      await clock.sleep(1_000, stop.signal).catch(() => undefined);
     }
-  })().catch((error: unknown) => {
-    if (!stop.signal.aborted && !(error instanceof HubError)) throw error;
-  });
+  })();
   return world;
 };
