@@ -6,10 +6,10 @@ import type {
   V1Lease,
   V1Pod,
   V1Secret,
-  WatchEvent,
 } from '../../server/kubernetes/kubernetes-api.ts';
 import { KubernetesError } from '../../server/kubernetes/kubernetes-error.ts';
 import { checkNames, checkPodUpdate, matchesSelector, patched } from './fake-kubernetes-rules.ts';
+import { createFakeStreams } from './fake-kubernetes-streams.ts';
 
 type Verb = Exclude<keyof KubernetesApi, symbol>;
 
@@ -17,12 +17,6 @@ interface Call {
   readonly verb: Verb;
   readonly namespace: string;
   readonly name: string;
-}
-
-/** What one container has written; a follow ends when the log is closed. */
-interface ContainerLog {
-  readonly lines: { readonly at: number; readonly text: string }[];
-  closed: boolean;
 }
 
 export interface FakeKubernetesApi extends KubernetesApi {
@@ -89,28 +83,11 @@ export const createFakeKubernetesApi = (clock: Clock): FakeKubernetesApi => {
   const pods = new Store<V1Pod>();
   const secrets = new Store<V1Secret>();
   const leases = new Store<V1Lease>();
-  const logs = new Map<string, ContainerLog>();
+  const streams = createFakeStreams(clock);
   const calls: Call[] = [];
-  /** What happened to pods since the last compaction. */
-  let history: {
-    readonly version: number;
-    readonly namespace: string;
-    readonly before?: V1Pod;
-    readonly after: V1Pod;
-    readonly deleted: boolean;
-  }[] = [];
-  let compactedAt = 0;
   let version = 1;
   let uids = 0;
-  let wakeAll: () => void = () => undefined;
-  const nextChange = () => new Promise<void>((resolve) => (wakeAll = resolve));
-  let changed = nextChange();
-  let cuts = new AbortController();
 
-  const wake = () => {
-    wakeAll();
-    changed = nextChange();
-  };
   const stamp = <T extends V1Pod | V1Secret | V1Lease>(object: T): T => {
     object.metadata = { ...object.metadata, resourceVersion: String(++version) };
     return object;
@@ -129,8 +106,7 @@ export const createFakeKubernetesApi = (clock: Clock): FakeKubernetesApi => {
     return object;
   };
   const tell = (namespace: string, before: V1Pod | undefined, after: V1Pod, deleted: boolean) => {
-    history.push({ version, namespace, ...(before && { before }), after: structuredClone(after), deleted });
-    wake();
+    streams.tell({ version, namespace, before, after, deleted });
   };
   const put = (namespace: string, pod: V1Pod): V1Pod => {
     const name = nameOf(pod);
@@ -148,12 +124,7 @@ export const createFakeKubernetesApi = (clock: Clock): FakeKubernetesApi => {
     const pod = pods.of(namespace).get(name);
     if (pod === undefined) return;
     pods.of(namespace).delete(name);
-    // Its logs go with it: those who follow them are at their end, and the next pod of that name begins anew.
-    for (const [key, log] of logs)
-      if (key.startsWith(`${namespace}/${name}/`)) {
-        log.closed = true;
-        logs.delete(key);
-      }
+    streams.forget(namespace, name);
     tell(namespace, pod, stamp(structuredClone(pod)), true);
   };
   const checkPreconditions = (kind: string, object: V1Pod | V1Secret, options: DeleteOptions) => {
@@ -176,68 +147,14 @@ export const createFakeKubernetesApi = (clock: Clock): FakeKubernetesApi => {
     return answer;
   };
 
-  const watchPods = async function* (
-    namespace: string,
-    options: { labelSelector: string; resourceVersion: string; timeoutSeconds: number },
-    signal: AbortSignal,
-  ): AsyncGenerator<WatchEvent<V1Pod>> {
+  const watchPods: KubernetesApi['watchPods'] = async function* (namespace, options, signal) {
     await call('watchPods', namespace, '', () => undefined);
-    const { signal: cut } = cuts;
-    const ends = clock.monotonic() + options.timeoutSeconds * 1_000;
-    let seen = Number(options.resourceVersion);
-    const matches = (pod: V1Pod | undefined) =>
-      pod !== undefined && matchesSelector(pod.metadata?.labels, options.labelSelector);
-    for (;;) {
-      if (seen < compactedAt) throw new KubernetesError(410, 'Expired', 'too old resource version');
-      for (const { version: at, namespace: where, before, after, deleted } of history) {
-        if (at <= seen || where !== namespace) continue;
-        seen = at;
-        const object = structuredClone(after);
-        const [was, is] = [matches(before), !deleted && matches(after)];
-        if (was && !is) yield { type: 'deleted', object };
-        else if (is) yield { type: was ? 'modified' : 'added', object };
-      }
-      if (signal.aborted) throw signal.reason;
-      if (cut.aborted) {
-        if (cut.reason instanceof KubernetesError) throw cut.reason;
-        return;
-      }
-      if (clock.monotonic() >= ends) return;
-      const waiting = new AbortController();
-      const stopped = AbortSignal.any([signal, cut]);
-      await Promise.race([
-        changed,
-        clock.sleep(ends - clock.monotonic(), waiting.signal).catch(() => undefined),
-        new Promise((resolve) => stopped.addEventListener('abort', resolve, { once: true, signal: waiting.signal })),
-      ]);
-      waiting.abort();
-    }
+    yield* streams.watch(namespace, options, signal);
   };
 
   const podLog: KubernetesApi['podLog'] = async function* (namespace, name, options, signal) {
     await call('podLog', namespace, name, () => mustFind(namespace, name));
-    const { signal: cut } = cuts;
-    const log = logs.get(`${namespace}/${name}/${options.container}`);
-    if (log === undefined)
-      throw new KubernetesError(400, 'BadRequest', `container ${options.container} in pod ${name} is waiting to start`);
-    const since = options.sinceTime === undefined ? 0 : Date.parse(options.sinceTime);
-    let next = options.tailLines === undefined ? 0 : Math.max(0, log.lines.length - options.tailLines);
-    for (;;) {
-      for (; next < log.lines.length; next++) {
-        const line = log.lines[next];
-        if (line !== undefined && line.at >= since) yield `${line.text}\n`;
-      }
-      if (!options.follow || log.closed) return;
-      if (signal.aborted) throw signal.reason;
-      if (cut.aborted) throw cut.reason;
-      const waiting = new AbortController();
-      const stopped = AbortSignal.any([signal, cut]);
-      await Promise.race([
-        changed,
-        new Promise((resolve) => stopped.addEventListener('abort', resolve, { once: true, signal: waiting.signal })),
-      ]);
-      waiting.abort();
-    }
+    yield* streams.log(namespace, name, options, signal);
   };
 
   const fake: FakeKubernetesApi = {
@@ -256,27 +173,10 @@ export const createFakeKubernetesApi = (clock: Clock): FakeKubernetesApi => {
       change(pod);
       return put(namespace, pod);
     },
-    write(namespace, name, container, lines) {
-      const key = `${namespace}/${name}/${container}`;
-      const log = logs.get(key) ?? { lines: [], closed: false };
-      logs.set(key, log);
-      for (const text of lines) log.lines.push({ at: clock.now(), text });
-      wake();
-    },
-    closeLog(namespace, name, container) {
-      const log = logs.get(`${namespace}/${name}/${container}`);
-      if (log !== undefined) log.closed = true;
-      wake();
-    },
-    cut(error) {
-      cuts.abort(error);
-      cuts = new AbortController();
-    },
-    compact() {
-      history = [];
-      compactedAt = version;
-      wake();
-    },
+    write: streams.write,
+    closeLog: streams.closeLog,
+    cut: streams.cut,
+    compact: () => streams.compact(version),
 
     createPod(namespace, given, options) {
       return call('createPod', namespace, nameOf(given), () => {
