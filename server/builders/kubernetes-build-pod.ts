@@ -162,7 +162,7 @@ export const buildPod = (request: BuildRequest, settings: BuildPodSettings): V1P
   ];
   const egressMounts = files.map((name) => ({ name: `egress-${name}`, mountPath: `/etc/${name}`, readOnly: true }));
   const envFrom = egress.filter((name) => name.endsWith('-env')).map((name) => ({ configMapRef: { name } }));
-  const work = { name: 'work', mountPath: '/work' };
+  const work = { name: 'work', mountPath: '/build' };
   const srv = { name: 'srv', mountPath: '/srv' };
 
   const container = (

@@ -1,4 +1,4 @@
-"""Fetches one commit of a repository into `/work/source`, bounded in protocol, time, size and number of files.
+"""Fetches one commit of a repository into `/build/source`, bounded in protocol, time, size and number of files.
 
 Takes `LIVELEAF_SOURCE`, JSON: `url` and `commit`, and optionally `into`, `maxBytes` (default 1 GiB), `maxFiles`
 (200,000), `maxPathBytes` (4,096) and `timeoutSeconds` (300). Git is told as much as the hub tells its own: nothing of
@@ -264,7 +264,7 @@ def unpack(git, target):
 def main():
     source = json.loads(os.environ["LIVELEAF_SOURCE"])
     limits = {"maxBytes": GIB, "maxFiles": 200_000, "maxPathBytes": 4096, "timeoutSeconds": 300, **source}
-    into = source.get("into", "/work/source")
+    into = source.get("into", "/build/source")
     bare = into + ".git"
     url, commit = check_source(source)
     print("Fetching %s at %s." % (url, commit), flush=True)

@@ -1,6 +1,6 @@
 """Makes the environment of `LIVELEAF_PLAN` (a plan of the hub's, as JSON, gzipped, in base64) at `/srv/env`.
 
-  install_plan.py [--folder /srv] [--source /work/source] [--uv /opt/liveleaf/venv/bin/uv]
+  install_plan.py [--folder /srv] [--source /build/source] [--uv /opt/liveleaf/venv/bin/uv]
 
 What the build does, says and enforces is `liveleaf_build.py`'s, as on the hub's own machine; here its lines go to
 standard output, and its result to the termination message: `{"ok": true, "durationMs"}`, or `{"ok": false, "code",
@@ -164,7 +164,7 @@ def install(options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", default="/srv")
-    parser.add_argument("--source", default="/work/source")
+    parser.add_argument("--source", default="/build/source")
     parser.add_argument("--uv", default="/opt/liveleaf/venv/bin/uv")
     options = parser.parse_args()
     os.umask(0o022)

@@ -100,12 +100,12 @@ test('the push alone sees credentials, and it sees the environment read-only and
   assert.deepEqual(mounts(made, 'canary'), { '/tmp': 'tmp-canary' });
   assert.deepEqual(mounts(made, 'fetch'), {
     '/tmp': 'tmp-fetch',
-    '/work': 'work',
+    '/build': 'work',
     '/etc/corporate-certs': 'egress-corporate-certs (read-only)',
   });
   assert.deepEqual(mounts(made, 'install'), {
     '/tmp': 'tmp-install',
-    '/work': 'work',
+    '/build': 'work',
     '/srv': 'srv',
     '/etc/corporate-certs': 'egress-corporate-certs (read-only)',
   });
