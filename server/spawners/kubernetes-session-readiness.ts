@@ -60,10 +60,11 @@ export const createSessionReadiness = ({ pods, client, clock, patience, answerMs
   return {
     /**
      * Resolves with its address once the server answers and takes its token. Throws HubError: the pod's own problem as soon as waiting does not help,
-     * `unhealthy`; the signal's reason where that comes first.
+     * `unhealthy`; the signal's reason where that comes first. `onCrowded` is called once where no node has room.
      */
-    async awaitAnswer(name: string, signal: AbortSignal): Promise<SessionAddress> {
+    async awaitAnswer(name: string, signal: AbortSignal, onCrowded = () => {}): Promise<SessionAddress> {
       let silences = 0;
+      let isCrowded = false;
       let events: Parameters<typeof podProblem>[1] = [];
       let eventsAt = clock.monotonic();
       for (;;) {
@@ -71,6 +72,10 @@ export const createSessionReadiness = ({ pods, client, clock, patience, answerMs
         const pod = await look(name);
         const found = problemOf(pod, events);
         if (found?.isFinal) throw await asError(pod, found);
+        if (found?.code === 'capacity' && !isCrowded) {
+          isCrowded = true;
+          onCrowded();
+        }
         const address = pods.addressOf(name);
         if (address === undefined) {
           await pods.nextChange(LOOK_EVERY_MS, signal);

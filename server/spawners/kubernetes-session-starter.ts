@@ -23,6 +23,8 @@ export interface KubernetesStarterOptions {
   readonly startTimeoutMs: number;
   /** The record of a session as it is now. Rejects where it cannot be learnt. */
   readonly read: (name: string) => Promise<SessionRecord | undefined>;
+  /** Called when no node has room for a session: what nobody uses may give way. */
+  readonly onCrowded: () => void;
   readonly onReady: (record: SessionRecord, environment: BuiltEnvironment) => void;
 }
 
@@ -103,7 +105,7 @@ export const createKubernetesStarter = (options: KubernetesStarterOptions) => {
     updates.starting(name);
     onStep('server', SERVER_MESSAGES[record.warm]);
     const used = await open(name, environment);
-    const address = await readiness.awaitAnswer(name, signal);
+    const address = await readiness.awaitAnswer(name, signal, options.onCrowded);
     // Kernel and content come at the same time: the kernel boots while files are unpacked.
     const { prefix, python, displayName } = used;
     const wish = {

@@ -3,7 +3,7 @@ import { HubError } from '../errors.ts';
 import type { V1Pod } from '../kubernetes/kubernetes-api.ts';
 import { podProblem } from './kubernetes-pod-problem.ts';
 import { createReservations } from './kubernetes-reservations.ts';
-import { asHubError, isAway } from './kubernetes-session-errors.ts';
+import { asHubError } from './kubernetes-session-errors.ts';
 import { createSessionLosses } from './kubernetes-session-losses.ts';
 import { ANNOTATIONS, isSessionName, sessionOfPod } from './kubernetes-session-name.ts';
 import { checkProfiles } from './kubernetes-session-pod.ts';
@@ -93,10 +93,10 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
     isBusy: () => starter.isBusy(),
   });
 
-  /** Failed launches whose pod still counts against the quota: courtesy gives way to need. */
+  /** Failed launches whose pod no node ends, so that it still counts against the quota: courtesy gives way to need. */
   const removeFailed = async (): Promise<boolean> => {
     for (const pod of (await pods.fresh()).values())
-      if (isFailed(pod) && isGated(pod) && (await pods.remove(pod))) return true;
+      if (isFailed(pod) && pod.spec?.nodeName === undefined && (await pods.remove(pod))) return true;
     return false;
   };
 
@@ -112,17 +112,15 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
     makeRoom: async () => (await removeFailed()) || (await pool.makeRoom()),
   });
 
-  /** A session's pod: from the watch while it is fresh, else from the API; where that is away, as it was known last. */
+  /** A session's pod: as the watch has it, however old, since whoever changes it is refused where it is another one by now; else asked for. */
   const look = async (name: string): Promise<V1Pod | undefined> => {
-    if (!isSessionName(name)) return undefined;
-    const session = await reservations.resolve(name).catch(() => name);
-    if (pods.isFresh()) return pods.find(session);
+    const known = pods.find(name);
+    if (known !== undefined || !isSessionName(name)) return known;
     try {
-      return await pods.read(session);
+      const session = await reservations.resolve(name);
+      return pods.isFresh() ? pods.find(session) : await pods.read(session);
     } catch (error) {
-      const known = pods.find(session);
-      if (!isAway(error) || known === undefined) throw asHubError(error);
-      return known;
+      throw asHubError(error);
     }
   };
   const read = async (name: string): Promise<SessionRecord | undefined> => {
@@ -138,6 +136,7 @@ export const createKubernetesSpawner = async (options: KubernetesSpawnerOptions)
     clock,
     startTimeoutMs,
     read,
+    onCrowded: () => void pool.makeRoom().catch((error: unknown) => log.warn({ err: error }, 'No room could be made')),
     onReady: (record, environment) => pool.want({ environment, profile: maker.profileOf(record) }),
   });
 

@@ -115,6 +115,34 @@ describe('warm sessions in a cluster', () => {
     assert.equal(world.names().length, 2);
   });
 
+  it('it gives its place to a reader for whom no node has room', async () => {
+    const { spawner } = await hub();
+    const [first] = warm();
+    const run = world.node;
+    world.node = (pod, session) => {
+      if (world.pod(first ?? '') === undefined) return run(pod, session);
+      const waiting = {
+        type: 'PodScheduled',
+        status: 'False',
+        reason: 'Unschedulable',
+        message: 'Insufficient memory.',
+      };
+      world.api.change(NAMESPACE, `session-${session}`, (mine) => {
+        mine.status = {
+          phase: 'Pending',
+          conditions: [{ ...waiting, lastTransitionTime: new Date(world.clock.now()) }],
+        };
+      });
+      const waitForRoom = async (): Promise<void> => {
+        while (world.pod(first ?? '') !== undefined) await world.clock.sleep(500);
+        run(pod, session);
+      };
+      void waitForRoom();
+    };
+    await world.launch(spawner);
+    assert.equal(world.pod(first ?? ''), undefined);
+  });
+
   it('it ends when its time is over, and a dead one is replaced', async () => {
     const { spawner } = await hub();
     const [first] = warm();
