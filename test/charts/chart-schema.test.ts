@@ -40,11 +40,16 @@ describe('the values of the chart', () => {
     );
   });
 
-  it('state the configuration’s own defaults, but for the drain', () => {
-    const { 'sessions.drainMs': drainMs, ...stated } = Object.fromEntries(leaves(values.config));
+  it('state the configuration’s own defaults, but for what replicas make different', () => {
+    const {
+      'sessions.drainMs': drainMs,
+      'sessions.abandonAfterMs': abandonAfterMs,
+      ...stated
+    } = Object.fromEntries(leaves(values.config));
     const defaults = Object.fromEntries(leaves(checkConfig({})));
     for (const [key, value] of Object.entries(stated)) assert.deepEqual(value, defaults[key], key);
     assert.ok((drainMs as number) > 0);
+    assert.ok((abandonAfterMs as number) >= checkConfig({}).builder.timeoutMs);
   });
 
   it('are all in the table, and so is what has to be set', () => {
