@@ -61,8 +61,8 @@ export interface BuildRequest {
 export const BUILD_CONTAINERS = ['canary', 'fetch', 'install', 'push'] as const;
 export type BuildContainer = (typeof BUILD_CONTAINERS)[number];
 
-/** A pod's whole object must stay well below what the API takes. */
-const MAX_PLAN_CHARACTERS = 512 * 1024;
+/** Linux takes no variable of 128 KiB or more. */
+const MAX_PLAN_CHARACTERS = 120 * 1024;
 
 const VARIABLES = {
   plan: 'LIVELEAF_PLAN',
