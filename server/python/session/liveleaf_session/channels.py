@@ -62,6 +62,8 @@ class SessionChannels(ZMQChannelsWebsocketConnection):
                 self.websocket_handler.write_message(data, binary)
         else:
             self.sent = Sent()
+            # What it missed is gone, but it counts on from what it has.
+            self.sent.count = int(received) if received.isdigit() else 0
         if client is not None:
             self.missed = client["buffer"]
         connected = super().connect()
